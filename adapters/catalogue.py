@@ -1,0 +1,235 @@
+"""Which provinces and sources there are: the pages of provinces/ and the dialects they name, read once.
+
+A source is one system of one former province holding one kind of record. Its dialect is the product's, with what
+differs at this system already applied, so that a reader or writer needs nothing else.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from adapters.canonical import RecordKind
+from adapters.declaration import Charset, Dialect, Keys, override, read_dialect, read_toml
+
+HERE = Path(__file__).parent
+_SUFFIXES = {RecordKind.PERSON: "population", RecordKind.HOUSEHOLD: "household", RecordKind.INSURANCE: "insurance"}
+
+
+class Cadence(StrEnum):
+    """How often a system exports."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+@dataclass(frozen=True)
+class Office:
+    """Who decides; `office_id` is ours and stable."""
+
+    office_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class VintageRule:
+    """Exports made on `from_date` or later carry codes of the list of `vintage`, until a later rule begins."""
+
+    from_date: date
+    vintage: date
+
+
+@dataclass(frozen=True)
+class Former:
+    """A province of the list of 30 June 2025; `communes` is how many it then had."""
+
+    code: str
+    slug: str
+    name: str
+    communes: int
+
+
+@dataclass(frozen=True)
+class UnitCounts:
+    """What a province must have on the list of 1 July 2025."""
+
+    total: int
+    communes: int
+    wards: int
+    special_zones: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One system of one former province; `unit_codes` is empty when the system does not say which list it uses."""
+
+    source_id: str
+    province_code: str
+    former_province_code: str
+    former_province_name: str
+    kind: RecordKind
+    dialect: Dialect
+    unit_codes: tuple[VintageRule, ...]
+    cadence: Cadence
+    steward_office: Office
+    residence_office: Office
+
+    def unit_vintage(self, exported_on: date) -> date | None:
+        """The date of the unit code list in an export of this day; None when the source does not say."""
+        begun = [rule for rule in self.unit_codes if rule.from_date <= exported_on]
+        return begun[-1].vintage if begun else None
+
+
+@dataclass(frozen=True)
+class Province:
+    """One of today's provinces with its former ones and its systems."""
+
+    code: str
+    slug: str
+    name: str
+    counts: UnitCounts
+    formers: tuple[Former, ...]
+    steward_office: Office  # judges duplicates and conflicts
+    residence_office: Office  # says where a resident of a split commune belongs
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything declared, by id."""
+
+    sources: dict[str, Source]
+    provinces: dict[str, Province]
+    dialects: dict[str, Dialect]
+
+
+@cache
+def load() -> Catalogue:
+    """The catalogue of this package's own pages; `FatalDeclarationError` names the first mistake."""
+    return read(HERE)
+
+
+def read(folder: Path) -> Catalogue:
+    """The catalogue of `folder`/dialects/*/ and `folder`/provinces/*.toml."""
+    folders = sorted(path.parent for path in (folder / "dialects").glob("*/dialect.toml"))
+    dialects = {dialect.name: dialect for dialect in map(read_dialect, folders)}
+    provinces: dict[str, Province] = {}
+    sources: dict[str, Source] = {}
+    for page in sorted((folder / "provinces").glob("*.toml")):
+        keys = read_toml(page)
+        province = _province(keys, dialects, stem=page.stem)
+        if province.code in provinces:
+            raise keys.fail("code", f'"{province.code}" has a page already', fix="keep one page a province")
+        provinces[province.code] = province
+        for source in province.sources:
+            if source.source_id in sources:
+                raise keys.fail("system", f'"{source.source_id}" is declared twice', fix="keep one")
+            sources[source.source_id] = source
+    return Catalogue(sources=sources, provinces=provinces, dialects=dialects)
+
+
+def _province(keys: Keys, dialects: dict[str, Dialect], *, stem: str) -> Province:
+    code, slug, name = keys.take("code", str), keys.take("slug", str), keys.take("name", str)
+    if stem != f"{code}-{slug}":
+        raise keys.fail("code", f"does not fit the file's name {stem}.toml", fix=f"name the file {code}-{slug}.toml")
+    units = keys.table("units")
+    counts = UnitCounts(
+        total=units.take("total", int),
+        communes=units.take("communes", int),
+        wards=units.take("wards", int),
+        special_zones=units.take("special_zones", int),
+    )
+    units.done()
+    if counts.total != counts.communes + counts.wards + counts.special_zones:
+        raise keys.fail("units.total", "is not the sum of its kinds", fix="correct the counts")
+    formers = tuple(_former(one) for one in keys.tables("former"))
+    offices = keys.table("offices")
+    steward, residence = _office(offices.table("steward")), _office(offices.table("residence"))
+    offices.done()
+    sources = tuple(
+        _source(one, dialects, province_code=code, formers=formers, offices=(steward, residence))
+        for one in keys.tables("system")
+    )
+    keys.done()
+    return Province(code, slug, name, counts, formers, steward, residence, sources)
+
+
+def _former(keys: Keys) -> Former:
+    former = Former(
+        code=keys.take("code", str),
+        slug=keys.take("slug", str),
+        name=keys.take("name", str),
+        communes=keys.take("communes", int),
+    )
+    keys.done()
+    return former
+
+
+def _office(keys: Keys) -> Office:
+    office = Office(office_id=keys.take("id", str), name=keys.take("name", str))
+    keys.done()
+    return office
+
+
+def _source(
+    keys: Keys,
+    dialects: dict[str, Dialect],
+    *,
+    province_code: str,
+    formers: tuple[Former, ...],
+    offices: tuple[Office, Office],
+) -> Source:
+    code = keys.take("former_province", str)
+    former = next((one for one in formers if one.code == code), None)
+    if former is None:
+        raise keys.fail("former_province", f'"{code}" has no [[former]]', fix="declare it or correct the code")
+    kind = keys.choice("kind", RecordKind)
+    source_id, due = keys.take("source_id", str), f"{former.slug}.{_SUFFIXES[kind]}"
+    if source_id != due:
+        raise keys.fail("source_id", f'"{source_id}" does not say what it holds', fix=f'write "{due}"')
+    name = keys.take("dialect", str)
+    if name not in dialects:
+        raise keys.fail("dialect", f'"{name}" is unknown', fix=f"one of {', '.join(dialects)}")
+    if dialects[name].kind is not kind:
+        raise keys.fail("dialect", f"{name} holds {dialects[name].kind} records", fix=f"choose one of kind {kind}")
+    source = Source(
+        source_id=source_id,
+        province_code=province_code,
+        former_province_code=former.code,
+        former_province_name=former.name,
+        kind=kind,
+        dialect=_overridden(dialects[name], keys),
+        unit_codes=_unit_codes(keys),
+        cadence=keys.choice("cadence", Cadence),
+        steward_office=offices[0],
+        residence_office=offices[1],
+    )
+    keys.done()
+    return source
+
+
+def _overridden(dialect: Dialect, keys: Keys) -> Dialect:
+    """The dialect with the system's `charset`, `styles` and `lists` applied."""
+    styles, lists = keys.maybe_table("styles"), keys.maybe_table("lists")
+    return override(
+        dialect,
+        keys=keys,
+        charset=keys.choice("charset", Charset, dialect.file.charset),
+        styles={column: styles.names(column) for column in styles.left()},
+        code_lists={column: lists.take(column, str) for column in lists.left()},
+    )
+
+
+def _unit_codes(keys: Keys) -> tuple[VintageRule, ...]:
+    if keys.peek("unit_codes") == "undeclared":
+        keys.take("unit_codes", str)
+        return ()
+    rules = []
+    for one in keys.tables("unit_codes"):
+        rules.append(VintageRule(from_date=one.take("from", date), vintage=one.take("vintage", date)))
+        one.done()
+    if [rule.from_date for rule in rules] != sorted({rule.from_date for rule in rules}):
+        raise keys.fail("unit_codes", "is not in the order of `from`", fix="sort it, each day once")
+    return tuple(rules)

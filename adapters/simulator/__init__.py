@@ -1,0 +1,11 @@
+"""The country, made up but true in its proportions: the demo, the tests and the benchmarks draw from it.
+
+`simulate` draws a country from a seed, `exports` writes what each of its systems would export before and after
+1 July 2025, through the declarations that the readers read, and `truth` says who is who. Nobody in it is real.
+"""
+
+from adapters.simulator.country import Country, Phase, simulate
+from adapters.simulator.exports import ExportFile, Truth, exports, truth
+from adapters.simulator.rates import RATES, Fault, Rates
+
+__all__ = ["RATES", "Country", "ExportFile", "Fault", "Phase", "Rates", "Truth", "exports", "simulate", "truth"]

@@ -1,0 +1,82 @@
+"""Homes: a place to live in with its hamlet, address and household book. One household may have had several.
+
+Book numbers restart in every former commune, so that they clash once communes are merged.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapters.simulator.names import Rng
+from adapters.simulator.people import Households, Objects, draw_units
+from adapters.simulator.places import Mask, Numbers, Places, Texts
+
+FIRST_BOOK = 100_000_001
+_STREETS = (
+    "Trần Hưng Đạo", "Lê Lợi", "Nguyễn Huệ", "Quang Trung", "Hai Bà Trưng", "Lý Thường Kiệt", "Nguyễn Trãi",
+    "Điện Biên Phủ", "Hoàng Diệu", "Phan Chu Trinh", "Nguyễn Du", "Võ Thị Sáu", "Hùng Vương", "Lê Hồng Phong",
+    "Trường Chinh", "Hòa Bình", "Thống Nhất", "Ngô Quyền", "Bạch Đằng", "Nguyễn Công Trứ",
+)  # fmt: skip
+_VILLAGES = (
+    "Nậm Rịa", "Nà Khương", "Tả Phìn", "Bản Mế", "Khe Sang", "Đồng Tâm", "Tân Tiến", "Hòa Lạc", "Phú Thịnh", "An Sơn",
+)  # fmt: skip
+_LARGEST_GROUP = 9
+
+
+@dataclass(frozen=True)
+class Homes:
+    """One row a home. `unit` is the unit it truly lies in today."""
+
+    commune: Numbers  # row of Places
+    unit: Texts
+    hamlet: Objects  # a name: "TDP 2", "Thôn 3", "Bản Tả Phìn"
+    address: Objects
+    book: Objects  # 9 digits
+
+    def take(self, rows: Numbers) -> "Homes":
+        """The homes of the given rows."""
+        return Homes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def settle(rng: Rng, places: Places, households: Households) -> Homes:
+    """The home of each household before the merger."""
+    return _homes(rng, places, households.commune, households.unit, settled=np.zeros(len(places.code), np.int64))
+
+
+def settle_later(rng: Rng, places: Places, commune: Numbers, earlier: Homes) -> Homes:
+    """Further homes in the given communes, with books numbered after those of `earlier`."""
+    settled = np.bincount(earlier.commune, minlength=len(places.code))
+    return _homes(rng, places, commune, draw_units(rng, places, commune), settled=settled)
+
+
+def join_homes(parts: list[Homes]) -> Homes:
+    """Homes one after the other."""
+    return Homes(*(np.concatenate([getattr(part, name) for part in parts]) for name in Homes.__dataclass_fields__))
+
+
+def _homes(rng: Rng, places: Places, commune: Numbers, unit: Texts, *, settled: Numbers) -> Homes:
+    urban = np.isin(places.type[commune], ["phuong", "thi_tran"])
+    number = rng.integers(1, _LARGEST_GROUP + 1, len(commune))
+    hamlet = _hamlets(rng, urban, number)
+    house = rng.integers(1, 300, len(commune)).astype(str).astype(object)
+    street = rng.choice(np.array(_STREETS, object), len(commune))
+    address = np.where(urban, "Số " + house + " đường " + street, hamlet + ", " + places.name[commune].astype(object))
+    return Homes(commune, unit, hamlet, address, _books(commune, settled))
+
+
+def _hamlets(rng: Rng, urban: Mask, number: Numbers) -> Objects:
+    digits = number.astype(str).astype(object)
+    village = np.array(_VILLAGES, object)[rng.integers(0, len(_VILLAGES), len(urban))]
+    word = rng.choice(np.array(["Thôn ", "Bản "], object), len(urban))
+    rural = np.where(rng.random(len(urban)) < 0.6, "Thôn " + digits, word + village)
+    return np.where(urban, "TDP " + digits, rural)
+
+
+def _books(commune: Numbers, settled: Numbers) -> Objects:
+    order = np.argsort(commune, kind="stable")
+    ranked = commune[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(ranked) else ranked
+    before = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.append(starts, len(ranked))))
+    position = np.empty(len(commune), np.int64)
+    position[order] = before
+    return np.array([str(book) for book in (FIRST_BOOK + settled[commune] + position).tolist()], object)

@@ -1,0 +1,73 @@
+"""What every scheduled task shares: settings from the environment, the registry's database, a span and its measures.
+
+Knows nothing of the scheduler. The database is named by a variable of the environment only: an address that passed
+through a parameter or a result would be stored, password and all.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from observability import logs, metrics, telemetry
+
+SERVICE = "jobs"
+
+log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a task reads from its environment, once."""
+
+    database_url: str
+    snapshot_folder: Path
+    trace_file: Path | None
+    otlp_endpoint: str | None
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises KeyError with the name of LIENTHONG_DATABASE_URL when it is absent."""
+    trace_file = environment.get("LIENTHONG_TRACE_FILE")
+    return Settings(
+        database_url=environment["LIENTHONG_DATABASE_URL"],
+        snapshot_folder=Path(environment.get("LIENTHONG_SNAPSHOT_FOLDER", "snapshots")).absolute(),
+        trace_file=Path(trace_file) if trace_file else None,
+        otlp_endpoint=environment.get("LIENTHONG_OTLP_ENDPOINT"),
+    )
+
+
+def run(job: str, **arguments: object) -> Any:
+    """Run `reconciliation.jobs.<job>` with an engine and `arguments`; return its counts, or its list of ids.
+
+    What it raises passes through: the scheduler tries again, and every job may be run again.
+    """
+    from reconciliation import jobs  # noqa: PLC0415 - reading a schedule must not load the registry
+    from reconciliation.store.engine import connect  # noqa: PLC0415
+
+    chosen = settings()
+    work = cast("Callable[..., Any]", getattr(jobs, job))
+    seen = telemetry.configure(service_name=SERVICE, trace_file=chosen.trace_file, otlp_endpoint=chosen.otlp_endpoint)
+    with seen, telemetry.span(f"job.{job}") as span:
+        span.set(**{name: arguments[name] for name in ("province_code", "consumer_id") if name in arguments})
+        engine = connect(chosen.database_url, pool_size=2)
+        began, outcome = time.monotonic(), "failed"
+        try:
+            result = work(engine, **arguments)
+            outcome = "succeeded"
+        finally:
+            engine.dispose()
+            seconds = time.monotonic() - began
+            metrics.JOB_RUNS.add(job=job, outcome=outcome)
+            metrics.JOB_SECONDS.record(seconds, job=job)
+            log.info("job_ended", job=job, outcome=outcome, seconds=round(seconds, 3))
+        return result
+
+
+def consumers() -> list[str]:
+    """The ids of the registries that follow the feed, in order."""
+    from reconciliation.entitlements import read_grants  # noqa: PLC0415 - reading a schedule must not load the registry
+
+    return sorted({grant.consumer_id for grant in read_grants()})

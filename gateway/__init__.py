@@ -1,0 +1,1 @@
+"""Every door: provincial systems and registries by gRPC, people by a terminal."""

@@ -1,0 +1,68 @@
+"""The terminal: `lienthong COMMAND`. Each command is a module of its own, imported only when it is called."""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+import typer
+
+from gateway.cli import saying
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives: a module with `command` (one) or `app` (several), and what it is for."""
+
+    module: str
+    vi: str
+    en: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry("gateway.cli.demo", "Chạy thử toàn bộ", "Run the whole house with made-up people"),
+    "serve": Entry("gateway.cli.serve", "Chạy cổng", "Run the gateway"),
+    "push": Entry("gateway.cli.push", "Gửi tệp của một nguồn", "Push the files of a source"),
+    "pull": Entry("gateway.cli.pull", "Nhận thay đổi cho một cơ sở dữ liệu quốc gia", "Pull a registry's changes"),
+    "report": Entry("gateway.cli.report", "Báo kết quả áp dụng thay đổi", "Report what became of changes"),
+    "status": Entry("gateway.cli.status", "Tra trạng thái một cập nhật", "Ask where an update is"),
+    "units": Entry("gateway.cli.units", "Tra mã đơn vị hành chính", "Ask what a unit code means"),
+    "queue": Entry("gateway.cli.queue", "Hàng đợi của cán bộ", "Decide the stewards' cases"),
+    "job": Entry("gateway.cli.job", "Chạy một việc định kỳ", "Run a scheduled job now"),
+    "migrate": Entry("gateway.cli.migrate", "Cập nhật cơ sở dữ liệu", "Bring the database to this release"),
+    "doctor": Entry("gateway.cli.doctor", "Kiểm tra hệ thống", "Check what the gateway needs"),
+}
+
+
+def application(called: str | None) -> typer.Typer:
+    """The terminal's commands; only the one that is called has its module imported, the others just their names."""
+    app = typer.Typer(
+        name="lienthong",
+        help="Liên Thông: cổng nối hệ thống các tỉnh với cơ sở dữ liệu quốc gia. "
+        "The gateway between the provinces' systems and the national registries.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # a traceback would show the values of people's records
+    )
+    app.callback()(_nothing)  # keeps `lienthong NAME` a name even while one command is known
+    for name, entry in COMMANDS.items():
+        summary = f"{entry.vi} · {entry.en}"
+        if name != called:
+            app.command(name, help=summary)(_nothing)
+            continue
+        module = import_module(entry.module)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=summary)
+        else:
+            app.command(name, help=summary)(module.command)
+    return app
+
+
+def _nothing() -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command that the arguments name. Exit codes: 0 done, 1 failed, 2 called wrongly."""
+    called = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+    with saying.failures():
+        application(called)()

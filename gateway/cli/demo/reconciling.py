@@ -1,0 +1,47 @@
+"""Airflow does its work by its own schedule; the demo only lets it, waits and asks it what it did."""
+
+import time
+
+from gateway.cli.airflow import AirflowError, DagRun
+from gateway.cli.demo.house import House
+from reconciliation import jobs
+
+RECONCILE = "reconcile_records"
+OTHERS = ("flag_stuck_updates", "publish_snapshot")
+RECONCILE_SECONDS = 900.0
+
+
+def until_all_is_reconciled(house: House) -> None:
+    """Unpause reconciliation and wait until nothing that landed is left. Raises AirflowError when a run fails."""
+    house.airflow_ready.result()
+    house.airflow.unpause(RECONCILE)
+    deadline = time.monotonic() + RECONCILE_SECONDS
+    while time.monotonic() < deadline:
+        runs = house.airflow.runs(RECONCILE)
+        if failed := [run.run_id for run in runs if run.state == "failed" and _is_ours(run, house)]:
+            raise AirflowError(f"{RECONCILE} failed in {failed[-1]}. Next: read {house.folder}/airflow/logs.")
+        if all(run.is_over for run in runs) and not jobs.provinces_with_landings(house.engine):
+            return
+        time.sleep(0.5)
+    raise AirflowError(f"{RECONCILE} has not ended in {RECONCILE_SECONDS:.0f} s. Next: open {house.airflow.address}.")
+
+
+def run_the_other_dags(house: House) -> None:
+    """Run the schedules that have no landing to wait for, once, now."""
+    started = []
+    for dag_id in OTHERS:
+        house.airflow.unpause(dag_id)
+        started.append((dag_id, house.airflow.trigger(dag_id)))
+    for dag_id, run_id in started:
+        run = house.airflow.wait_run(dag_id, run_id)
+        if run.state != "success":
+            raise AirflowError(f"{dag_id} ended as {run.state} in {run_id}. Next: read {house.folder}/airflow/logs.")
+
+
+def dag_runs(house: House) -> list[DagRun]:
+    """What Airflow says it ran for this demo, oldest first."""
+    return [run for dag_id in (RECONCILE, *OTHERS) for run in house.airflow.runs(dag_id) if _is_ours(run, house)]
+
+
+def _is_ours(run: DagRun, house: House) -> bool:
+    return run.run_after >= house.started_at

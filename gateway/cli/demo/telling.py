@@ -1,0 +1,213 @@
+"""One screen of what happened, and the same as JSON. Every figure is read from what is running, none is remembered."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from adapters import catalogue, simulator
+from adapters.canonical import RecordKind
+from gateway.cli.demo.house import House
+from gateway.cli.demo.pulling import Pulled
+from gateway.cli.demo.reconciling import dag_runs
+from gateway.errors import GatewayError
+from reconciliation import review
+from reconciliation.model import State
+from reconciliation.scoring import evaluate
+from reconciliation.store import balance, feed, reconciling, stuck
+
+UNTOUCHED_DAYS = 14  # what would be stuck by then if nobody acted
+Result = dict[str, Any]
+
+
+def gather(house: House, country: simulator.Country, pulls: Sequence[Pulled], *, now: datetime) -> Result:
+    """The demo's result, as it is written to --json."""
+    conserved = balance.conservation(house.engine)
+    units = {kind: balance.units(house.engine, kind) for kind in (RecordKind.PERSON, RecordKind.HOUSEHOLD)}
+    placed = balance.recoded(house.engine)
+    published = balance.subjects_published(house.engine)
+    score = evaluate(reconciling.assignment(house.engine), _truth(country))
+    return {
+        **{
+            name: _by_province_and_kind(conserved, name)
+            for name in ("received", "accepted", "quarantined", "superseded", "pending")
+        },
+        "balance": {
+            "closed": all(row.closed for row in conserved)
+            and all(row.closed for rows in units.values() for row in rows)
+            and all(sum(row.subjects for row in rows) == published.get(kind, 0) for kind, rows in units.items()),
+            "people": _totals(units[RecordKind.PERSON]),
+            "households": _totals(units[RecordKind.HOUSEHOLD]),
+        },
+        "units": {
+            "recoded": sum(number for outcome, number in placed.items() if outcome in {"current", "retired", "judged"}),
+            **placed,
+            "people": [asdict(row) for row in units[RecordKind.PERSON]],
+            "households": [asdict(row) for row in units[RecordKind.HOUSEHOLD]],
+        },
+        "households_rekeyed": balance.rekeyed(house.engine),
+        "links": balance.links_made(house.engine),
+        "cases": review.count_cases(house.engine),
+        "waiting": _waiting(stuck.count(house.engine)),
+        "stuck": _waiting(stuck.count(house.engine, now=now)),
+        "stuck_if_untouched": {
+            "by": (now + timedelta(days=UNTOUCHED_DAYS)).isoformat(timespec="minutes"),
+            "updates": _waiting(stuck.count(house.engine, now=now + timedelta(days=UNTOUCHED_DAYS))),
+        },
+        "states": stuck.by_state(house.engine),
+        "feed": {
+            "published": feed.head(house.engine).sequence,
+            "applied": sum(pull.applied for pull in pulls),
+            "refused": sum(pull.refused for pull in pulls),
+            "registries": [asdict(pull) for pull in pulls],
+        },
+        "linkage": {
+            "precision": round(score.precision, 5),
+            "recall": round(score.recall, 5),
+            "true_pairs": score.true,
+        },
+        "dag_runs": [{"id": f"{run.dag_id} {run.run_id}", "state": run.state} for run in dag_runs(house)],
+        "addresses": {"gateway": house.gateway, "metrics": house.metrics, "airflow": house.airflow.address},
+    }
+
+
+def check(result: Result) -> None:
+    """Raise GatewayError when the demo did not do what it is there to show."""
+    problems = []
+    if not result["balance"]["closed"]:
+        problems.append("the balance does not close")
+    if any(run["state"] != "success" for run in result["dag_runs"]):
+        problems.append("a DAG run did not succeed")
+    if result["states"].get(State.AWAITING_PULL, 0):
+        problems.append("published changes were not pulled")
+    if problems:
+        raise GatewayError(f"The demo went wrong: {', '.join(problems)}. Next: read the report and the logs.")
+
+
+def show(result: Result, house: House) -> None:
+    """The one screen."""
+    console = Console()
+    console.print()
+    console.print(_conservation_table(result))
+    console.print(_people_table(result))
+    console.print(_cases_table(result), _waiting_table(result))
+    console.print(_closing_panel(result, house))
+
+
+def _truth(country: simulator.Country) -> pa.Table:
+    persons = simulator.truth(country).persons
+    keys = pc.binary_join_element_wise(persons["source_id"], persons["source_record_id"], "|")
+    return pa.table({"record_key": keys, "person": persons["person_id"]})
+
+
+def _by_province_and_kind(rows: Sequence[balance.Conservation], name: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.province_code, {})[row.kind] = getattr(row, name)
+    return found
+
+
+def _totals(rows: Sequence[balance.UnitBalance]) -> dict[str, dict[str, int]]:
+    """Per province: records before; after: subjects, doubles joined, waiting; and how many units of each time."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        total = found.setdefault(row.province_code, Counter())
+        total.update(records=row.records, subjects=row.subjects, doubles=row.doubles, waiting=row.waiting)
+        total.update(units=int(row.unit_code is not None), former_units=row.former_units)
+    return {province: dict(total) for province, total in found.items()}
+
+
+def _waiting(rows: Sequence[stuck.Waiting]) -> dict[str, dict[str, dict[str, object]]]:
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for row in rows:
+        found.setdefault(row.state, {})[row.owner] = {
+            "updates": row.updates,
+            "deadline": row.deadline.isoformat(timespec="minutes"),
+        }
+    return found
+
+
+def _name(province_code: str) -> str:
+    return catalogue.load().provinces[province_code].name
+
+
+def _conservation_table(result: Result) -> Table:
+    table = Table(title="Nhận = chấp nhận + cách ly + đã có bản mới hơn + chờ · Received = …", title_justify="left")
+    for heading in ("tỉnh · province", "loại · kind", "received", "accepted", "quarantined", "superseded", "pending"):
+        table.add_column(heading, justify="left" if "·" in heading else "right")
+    for province, kinds in result["received"].items():
+        for kind in kinds:
+            figures = (
+                result[name][province][kind]
+                for name in ("received", "accepted", "quarantined", "superseded", "pending")
+            )
+            table.add_row(_name(province), kind, *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def _people_table(result: Result) -> Table:
+    table = Table(
+        title="Trước → sau sáp nhập · Before → after: records = subjects + doubles + waiting", title_justify="left"
+    )
+    headings = ("tỉnh · province", "", "units before", "units today", "records", "subjects", "doubles", "waiting")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for what in ("people", "households"):
+        for province, row in result["balance"][what].items():
+            figures = (row[name] for name in ("former_units", "units", "records", "subjects", "doubles", "waiting"))
+            table.add_row(_name(province), what, *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def _cases_table(result: Result) -> Table:
+    table = Table(
+        "việc cần quyết · case", "mở · open", title="Cán bộ cần quyết · For the stewards", title_justify="left"
+    )
+    for kind, number in result["cases"].items():
+        table.add_row(kind, f"{number:,}")
+    return table
+
+
+def _waiting_table(result: Result) -> Table:
+    title = f"Đang chờ · Waiting (quá hạn · stuck now: {_count(result['stuck'])}; "
+    title += (
+        f"nếu không ai làm gì · untouched for {UNTOUCHED_DAYS} days: {_count(result['stuck_if_untouched']['updates'])})"
+    )
+    table = Table(
+        "trạng thái · state", "của ai · owner", "số · updates", "hạn · deadline", title=title, title_justify="left"
+    )
+    for state, owners in result["waiting"].items():
+        for owner, row in owners.items():
+            table.add_row(state, owner, f"{row['updates']:,}", str(row["deadline"]))
+    return table
+
+
+def _count(states: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> int:
+    return sum(row["updates"] for owners in states.values() for row in owners.values())
+
+
+def _closing_panel(result: Result, house: House) -> Panel:
+    feed_figures, linkage = result["feed"], result["linkage"]
+    runs = Counter(run["id"].split()[0] for run in result["dag_runs"])
+    applied = f"{feed_figures['applied']:,} applied, {feed_figures['refused']:,} refused by the registries"
+    lines = [
+        f"cân đối · balance {'khép · closed' if result['balance']['closed'] else '[red]HỞ · OPEN[/red]'}",
+        f"đơn vị · units: {result['units']['recoded']:,} recoded, {result['units'].get('ambiguous', 0):,} ambiguous",
+        f"liên kết · links {result['links']:,}: precision {linkage['precision']:.4f}, recall {linkage['recall']:.4f}",
+        f"feed: {feed_figures['published']:,} published, {applied}",
+        f"Airflow: {', '.join(f'{dag} ×{number}' for dag, number in runs.items())}",
+        f"giây · seconds: {', '.join(f'{name} {seconds}' for name, seconds in result['seconds'].items())}",
+        "",
+        f"gateway  {house.gateway}      metrics  http://{house.metrics}/metrics",
+        f"Airflow  {house.airflow.address}   ({house.airflow.user} / {house.airflow.password})",
+        f"PostgreSQL  {house.database_url}",
+        f"snapshots  {house.snapshots}      traces  {house.folder}/*traces.jsonl",
+    ]
+    return Panel("\n".join(lines), title="Liên Thông", title_align="left")

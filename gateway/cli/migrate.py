@@ -1,0 +1,12 @@
+"""`lienthong migrate`: the database's schema, and the registries with their grants."""
+
+from gateway.__main__ import database, prepare
+from gateway.cli.saying import say
+from gateway.settings import read
+
+
+def command() -> None:
+    """Cập nhật cơ sở dữ liệu lên phiên bản này. Bring the database to this release."""
+    with database(read()) as url:
+        prepare(url)
+    say("Cơ sở dữ liệu đã đúng phiên bản", "The database is of this release")

@@ -1,0 +1,74 @@
+"""`lienthong status`: where one update is, or what was found in a batch."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from gateway.cli.options import Address, Json
+from gateway.cli.saying import json_line, rows, say
+from gateway.client import StatusClient, connect
+from reconciliation.lifecycle import VIETNAM
+from reconciliation.model import Finding, UpdateStatus
+
+
+def command(
+    *,
+    receipt: Annotated[UUID | None, typer.Option(help="Mã biên nhận · A receipt's id")] = None,
+    row: Annotated[int | None, typer.Option(min=0, help="Dòng trong lô, từ 0 · The row in the batch, from 0")] = None,
+    source: Annotated[str, typer.Option(help="Mã nguồn · The source's id")] = "",
+    record: Annotated[str, typer.Option(help="Mã bản ghi của nguồn · The source's own key")] = "",
+    address: Address,
+    as_json: Json = False,
+) -> None:
+    """--receipt --row, --source --record: trạng thái một cập nhật; chỉ --receipt: các phát hiện của lô.
+
+    With --receipt and --row, or --source and --record: one update's state. With --receipt alone: the batch's findings.
+    """
+    if (receipt is None) == (not (source and record)):
+        raise typer.BadParameter("--receipt [--row] | --source --record")
+
+    async def run() -> UpdateStatus | list[Finding]:
+        async with connect(address) as channel:
+            client = StatusClient(channel)
+            if receipt is None:
+                return await client.by_record(source_id=source, source_record_id=record)
+            if row is None:
+                return [finding async for finding in client.findings(receipt, page_size=1_000)]
+            return await client.by_receipt(receipt, row=row)
+
+    found = asyncio.run(run())
+    if isinstance(found, UpdateStatus):
+        _show_status(found, as_json=as_json)
+    else:
+        _show_findings(found, as_json=as_json)
+
+
+def _show_status(status: UpdateStatus, *, as_json: bool) -> None:
+    if as_json:
+        json_line(status)
+        return
+    say(f"Trạng thái: {status.state} từ {_here(status.since)}", f"{status.state} ({status.cause})")
+    if status.owner and status.deadline:
+        late = " – quá hạn, stuck" if status.is_stuck else ""
+        say(f"Chờ: {status.owner}, hạn {_here(status.deadline)}{late}", "whose turn it is, and until when")
+    rows(
+        ("lúc · at", "từ · from", "sang · to", "vì · because"),
+        [(_here(move.moved_at), move.from_state, move.to_state, move.cause) for move in status.history],
+    )
+
+
+def _show_findings(findings: list[Finding], *, as_json: bool) -> None:
+    if as_json:
+        for finding in findings:
+            json_line(finding)
+        return
+    rows(
+        ("dòng · row", "bản ghi · record", "cột · column", "mã · code", "mức · severity", "thấy · seen"),
+        [(one.row, one.source_record_id, one.column, one.code, one.severity, one.seen) for one in findings],
+    )
+
+
+def _here(moment: object) -> str:
+    return f"{moment.astimezone(VIETNAM):%d/%m/%Y %H:%M}" if hasattr(moment, "astimezone") else ""

@@ -1,0 +1,22 @@
+"""The database for commands that work on it directly."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from gateway.__main__ import database
+from gateway.settings import read
+from reconciliation.store.engine import connect, require_schema
+
+
+@contextmanager
+def open_store() -> Iterator[Engine]:
+    """An engine on the database of this environment. Raises FatalStoreError when its schema is not this release's."""
+    with database(read()) as url:
+        engine = connect(url, pool_size=2)
+        try:
+            require_schema(engine)
+            yield engine
+        finally:
+            engine.dispose()

@@ -1,0 +1,38 @@
+"""The Python client of the gateway, for sources, registries, the terminal and the tests. Asynchronous throughout.
+
+async with connect("127.0.0.1:50551") as channel:
+    async for answer in IntakeClient(channel).push(batches, source_id="yen-bai.population", epoch="2025-07"):
+        ...
+"""
+
+from gateway.client.channel import connect
+from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
+from gateway.client.feed import FeedClient, Page, Position
+from gateway.client.intake import CLIENT_SOFTWARE, Answer, IntakeClient, Landed, Outgoing, Progress, Refused
+from gateway.client.status import StatusClient
+from gateway.client.units import UnitsClient
+from gateway.wire.faults import Fault
+from gateway.wire.units import Relation, Resolution, UnitCard, UnitQuery
+
+__all__ = [
+    "CLIENT_SOFTWARE",
+    "Answer",
+    "Fault",
+    "FeedClient",
+    "IntakeClient",
+    "Landed",
+    "Outgoing",
+    "Page",
+    "Position",
+    "Progress",
+    "Refused",
+    "RejectedByGatewayError",
+    "Relation",
+    "Resolution",
+    "RetryableGatewayError",
+    "StatusClient",
+    "UnitCard",
+    "UnitQuery",
+    "UnitsClient",
+    "connect",
+]

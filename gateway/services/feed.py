@@ -1,0 +1,107 @@
+"""FeedService: changes out by signed cursor, acknowledgements and outcomes in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import grpc
+
+from gateway import access, caps
+from gateway.errors import Reason, RejectedCallError
+from gateway.tokens import Purpose, open_token, seal
+from gateway.v1 import feed_pb2, feed_pb2_grpc
+from gateway.wire import feed as wire
+from gateway.wire.values import invalid
+from gateway.workers import Workers
+from observability import metrics
+from reconciliation.model import Cursor
+from reconciliation.store import feed
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class FeedService(feed_pb2_grpc.FeedServiceServicer):
+    """Serves registries. `secret` signs the cursors of this database."""
+
+    workers: Workers
+    clock: Callable[[], datetime]
+    secret: bytes
+
+    async def Fetch(self, request: feed_pb2.FetchRequest, context: Context) -> feed_pb2.FetchResponse:  # noqa: N802, ARG002
+        """One page after the cursor; halved until it fits into a message."""
+        consumer_id = access.consumer(request.consumer_id)
+        limit = caps.page_size(request.page_size, default=caps.FEED_PAGE, most=caps.MAX_FEED_PAGE)
+        after = await self._place(request.cursor, consumer_id)
+        while True:
+            page = await self.workers.store(feed.fetch, consumer_id=consumer_id, after=after, limit=limit)
+            response = await self.workers.columns(
+                wire.write_page,
+                page,
+                next_cursor=self._seal(page.upto, consumer_id),
+                compression=request.compression,
+            )
+            if response.ByteSize() <= caps.MAX_PAYLOAD_BYTES or limit == 1:
+                return response
+            limit //= 2
+
+    async def Acknowledge(  # noqa: N802
+        self,
+        request: feed_pb2.AcknowledgeRequest,
+        context: Context,  # noqa: ARG002
+    ) -> feed_pb2.AcknowledgeResponse:
+        """Notes that the consumer holds everything up to the cursor."""
+        consumer_id = access.consumer(request.consumer_id)
+        upto = self._open(request.cursor, consumer_id)
+        moved = await self.workers.store(feed.acknowledge, consumer_id=consumer_id, upto=upto, now=self.clock())
+        metrics.FEED_CURSOR.set(upto.sequence, consumer_id=consumer_id)
+        return feed_pb2.AcknowledgeResponse(updates_moved=moved)
+
+    async def Report(self, request: feed_pb2.ReportRequest, context: Context) -> feed_pb2.ReportResponse:  # noqa: N802, ARG002
+        """Records what the consumer did with changes."""
+        consumer_id = access.consumer(request.consumer_id)
+        if len(request.outcomes) > caps.MAX_OUTCOMES:
+            raise invalid("outcomes", f"has to hold at most {caps.MAX_OUTCOMES}")
+        outcomes = wire.read_outcomes(request.outcomes)
+        recorded = await self.workers.store(feed.report, consumer_id=consumer_id, outcomes=outcomes, now=self.clock())
+        for kind in sorted({outcome.kind for outcome in outcomes}):
+            told = sum(outcome.kind is kind for outcome in outcomes)
+            metrics.OUTCOMES.add(told, consumer_id=consumer_id, outcome=str(kind))
+        return feed_pb2.ReportResponse(recorded=recorded)
+
+    async def GetCursor(  # noqa: N802
+        self,
+        request: feed_pb2.GetCursorRequest,
+        context: Context,  # noqa: ARG002
+    ) -> feed_pb2.GetCursorResponse:
+        """Where the consumer stands."""
+        consumer_id = access.consumer(request.consumer_id)
+        acknowledged = await self.workers.store(feed.cursor_of, consumer_id=consumer_id)
+        head = await self.workers.store(feed.head)
+        return feed_pb2.GetCursorResponse(
+            acknowledged_cursor=self._seal(acknowledged, consumer_id),
+            beginning_cursor=self._seal(Cursor(epoch=head.epoch, sequence=0), consumer_id),
+            acknowledged_sequence=acknowledged.sequence,
+            head_sequence=head.sequence,
+        )
+
+    async def _place(self, cursor: str, consumer_id: str) -> Cursor:
+        if cursor:
+            return self._open(cursor, consumer_id)
+        return await self.workers.store(feed.cursor_of, consumer_id=consumer_id)
+
+    def _seal(self, cursor: Cursor, consumer_id: str) -> str:
+        numbers = (cursor.epoch, cursor.sequence)
+        return seal(numbers, secret=self.secret, purpose=Purpose.FEED_CURSOR, bound_to=consumer_id)
+
+    def _open(self, cursor: str, consumer_id: str) -> Cursor:
+        numbers = open_token(cursor, secret=self.secret, purpose=Purpose.FEED_CURSOR, bound_to=consumer_id)
+        if numbers is None:
+            raise RejectedCallError(
+                Reason.CURSOR_INVALID,
+                "The cursor is none that this consumer was given.",
+                field_path="cursor",
+                facts={"field": "cursor"},
+            )
+        return Cursor(epoch=numbers[0], sequence=numbers[1])

@@ -1,0 +1,172 @@
+"""The gateway's settings, read from the environment once. `python -m gateway.settings` prints docs/settings.md."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from gateway.errors import FatalSettingError
+
+PREFIX = "LIENTHONG_"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a setting means, and how its text is read: `read` raises ValueError when it cannot be used."""
+
+    says: str
+    read: Callable[[str], object] = str
+
+
+class Failpoint(StrEnum):
+    """Where a test may have the process kill itself."""
+
+    BEFORE_COMMIT = "before_commit"
+    AFTER_COMMIT_BEFORE_RECEIPT = "after_commit_before_receipt"
+
+
+@dataclass(frozen=True)
+class ArmedFailpoint:
+    """At the `hit`-th pass of `place` the process sends itself SIGKILL."""
+
+    place: Failpoint
+    hit: int
+
+
+def _whole(text: str, *, least: int = 1) -> int:
+    number = int(text)
+    if number < least:
+        raise ValueError(f"must be at least {least}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 86_400:
+        raise ValueError("must be seconds, more than 0 and less than a day")
+    return number
+
+
+def _flag(text: str) -> bool:
+    if text not in {"0", "1"}:
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
+def _port(text: str) -> int:
+    number = _whole(text, least=0)
+    if number > 65_535:
+        raise ValueError("must be a port, or 0 for a free one")
+    return number
+
+
+def _failpoint(text: str) -> ArmedFailpoint:
+    place, _, hit = text.partition(":")
+    return ArmedFailpoint(Failpoint(place), _whole(hit or "1"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything the gateway can be told. Each field is the environment variable LIENTHONG_<FIELD IN CAPITALS>."""
+
+    database_url: Annotated[
+        str | None,
+        Setting("A PostgreSQL of version 15 or later, as an SQLAlchemy URL. Unset: one of our own in the data folder."),
+    ] = None
+    data_folder: Annotated[Path, Setting("Where our own PostgreSQL and other local state live.", Path)] = Path(
+        ".lienthong"
+    )
+    host: Annotated[
+        str, Setting("The address to listen on. Until callers prove who they are by certificate, keep it on loopback.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Setting("The port to listen on; 0 takes a free one, which the first line of output names.", _port)
+    ] = 50_551
+    reflection: Annotated[bool, Setting("1 lets tools such as grpcurl ask for the services.", _flag)] = False
+    push_streams: Annotated[
+        int, Setting("Pushes open at once; one more is refused with STREAMS_EXHAUSTED.", _whole)
+    ] = 64
+    batches_in_flight: Annotated[
+        int, Setting("Unanswered batches of one push; the gateway reads no further.", _whole)
+    ] = 4
+    bytes_in_flight: Annotated[
+        int, Setting("Payload bytes of all pushes together that wait for an answer; further ones are not read.", _whole)
+    ] = 256 * 1024 * 1024
+    store_threads: Annotated[
+        int, Setting("Calls to the database at once, each with a connection of its own.", _whole)
+    ] = 8
+    normalise_threads: Annotated[
+        int, Setting("Batches normalised at once; the number of cores is a good value.", _whole)
+    ] = 2
+    sequence_seconds: Annotated[
+        float, Setting("Between two passes that give committed changes their place in the feed.", _seconds)
+    ] = 0.2
+    drain_seconds: Annotated[
+        float, Setting("How long open calls may take to end after SIGTERM or SIGINT.", _seconds)
+    ] = 20.0
+    keepalive_seconds: Annotated[
+        float,
+        Setting("Between two pings on a silent connection; clients may ping as often as every 10 s.", _seconds),
+    ] = 60.0
+    help_url: Annotated[str, Setting("Where the link in an error's Help leads; #reason is added.")] = (
+        "docs/error-reasons.md"
+    )
+    trace_file: Annotated[Path | None, Setting("A file that spans are appended to as JSON lines.", Path)] = None
+    otlp_endpoint: Annotated[str | None, Setting("The base address of an OTLP/HTTP collector.")] = None
+    metrics_port: Annotated[
+        int | None, Setting("A loopback port that serves metrics to Prometheus; 0 takes a free one.", _port)
+    ] = None
+    failpoint: Annotated[
+        ArmedFailpoint | None,
+        Setting(
+            f"For tests only: {' or '.join(Failpoint)}, with :n for the n-th pass. The process kills itself there.",
+            _failpoint,
+        ),
+    ] = None
+
+
+def _declared() -> Iterator[tuple[str, str, Setting]]:
+    hints = get_type_hints(Settings, include_extras=True)
+    for one in fields(Settings):
+        yield one.name, PREFIX + one.name.upper(), hints[one.name].__metadata__[0]
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environment`, by default the process's. An empty value counts as unset.
+
+    Raises FatalSettingError, naming the variable, when a value cannot be used.
+    """
+    given = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for name, variable, setting in _declared():
+        if text := given.get(variable):
+            try:
+                values[name] = setting.read(text)
+            except ValueError as error:
+                raise FatalSettingError(variable, f"{error}.", next_step="see docs/settings.md.") from error
+    return Settings(**values)
+
+
+def as_markdown() -> str:
+    """docs/settings.md, from the fields above."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `python -m gateway.settings > docs/settings.md`; a test compares. Read once, at start.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    defaults = Settings()
+    for name, variable, setting in _declared():
+        default = getattr(defaults, name)
+        shown = "" if default is None else f"`{int(default) if isinstance(default, bool) else default}`"
+        lines.append(f"| `{variable}` | {shown} | {setting.says} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

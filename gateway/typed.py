@@ -1,0 +1,116 @@
+"""An encoded gateway.v1.TypedRecords ──► a table of its fields as text, with the dialect that says what they mean.
+
+Bounded in memory whatever the bytes say, and one field that is not UTF-8 costs its record, not the batch.
+"""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from google.protobuf import descriptor_pb2, descriptor_pool
+from ptars import HandlerPool
+
+from adapters.canonical import RecordKind
+from adapters.catalogue import Source
+from adapters.declaration import read_dialect
+from gateway import caps
+from gateway.errors import Reason, RejectedCallError
+from gateway.v1 import records_pb2
+
+DIALECTS = Path(__file__).parent / "dialects"
+_LISTS = {RecordKind.PERSON: "persons", RecordKind.HOUSEHOLD: "households", RecordKind.INSURANCE: "insurance"}
+_LENGTH_DELIMITED = 2  # the wire type of a message in protobuf
+
+
+@cache
+def as_typed(source: Source) -> Source:
+    """The source as one that speaks the typed form; all else, such as its unit code lists, stays its own."""
+    return replace(source, dialect=read_dialect(DIALECTS / f"typed-{source.kind}"))
+
+
+def read_typed(payload: bytes, *, kind: RecordKind) -> pa.Table:
+    """One column a field: string, or binary where a value may not be UTF-8.
+
+    Raises RejectedCallError UNREADABLE, KIND_MISMATCH or TOO_MANY_RECORDS; records are counted before any is decoded.
+    """
+    counts = _count_records(payload)
+    expected = records_pb2.TypedRecords.DESCRIPTOR.fields_by_name[_LISTS[kind]]
+    others = sorted(set(counts) - {expected.number})
+    if others:
+        raise RejectedCallError(
+            Reason.KIND_MISMATCH,
+            f"TypedRecords fills field {others[0]}; this source's records go into {expected.name}.",
+            field_path="batch.payload",
+        )
+    try:
+        decoded = _decoder().list_to_record_batch([payload])
+    except ValueError as error:
+        raise _unreadable() from error
+    records = decoded.column(expected.name).flatten()
+    names = records.type.names
+    columns = [records.field(name) for name in names]
+    texts = [column.cast(pa.string()) if pa.types.is_integer(column.type) else column for column in columns]
+    return pa.table(texts, names=names)
+
+
+def _unreadable() -> RejectedCallError:
+    message = "The payload is no encoded gateway.v1.TypedRecords, or was cut off."
+    return RejectedCallError(Reason.UNREADABLE, message, field_path="batch.payload")
+
+
+def _count_records(payload: bytes) -> dict[int, int]:
+    """How many records each list holds, read from the outermost tags alone; stops at the cap.
+
+    A legal message of 4 MiB can hold two million empty records, which would take a hundred times its size.
+    """
+    counts: dict[int, int] = {}
+    place = records = 0
+    try:
+        while place < len(payload):
+            tag, place = _varint(payload, place)
+            if tag & 7 != _LENGTH_DELIMITED:
+                raise _unreadable()
+            length, place = _varint(payload, place)
+            place += length
+            counts[tag >> 3] = counts.get(tag >> 3, 0) + 1
+            records += 1
+            if records > caps.MAX_RECORDS:
+                raise RejectedCallError(
+                    Reason.TOO_MANY_RECORDS,
+                    f"The batch holds more than {caps.MAX_RECORDS} records.",
+                    field_path="batch.payload",
+                    facts={"limitRecordsPerBatch": str(caps.MAX_RECORDS)},
+                )
+    except IndexError as error:
+        raise _unreadable() from error
+    return counts
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+        if shift > 63:
+            raise _unreadable()
+
+
+@cache
+def _decoder() -> Any:
+    """Decodes TypedRecords with every string field read as bytes, which is the same on the wire."""
+    file = descriptor_pb2.FileDescriptorProto()
+    records_pb2.DESCRIPTOR.CopyToProto(file)
+    for message in file.message_type:
+        for field in message.field:
+            if field.type == field.TYPE_STRING:
+                field.type = field.TYPE_BYTES
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    typed_records = pool.FindMessageTypeByName("gateway.v1.TypedRecords")
+    return HandlerPool([typed_records.file]).get_for_message(typed_records)

@@ -1,0 +1,1 @@
+"""The registry, which records are the same thing, and the record of who decided."""

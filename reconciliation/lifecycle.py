@@ -1,0 +1,125 @@
+"""Where an accepted update can be, who owns it there, until when, and where it may go next.
+
+The one table of the product's sentence: every accepted update is at every moment in exactly one state, terminal or
+with an owner and a deadline. *Stuck* is no state and no flag: it is a deadline that has passed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+import holidays
+
+from reconciliation.model import State
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+END_OF_OFFICE = time(17, 0)
+
+
+class Role(StrEnum):
+    """Who can own a waiting update. An owner is written `<province or consumer>/<role>`."""
+
+    OPERATOR = "operator"  # of the gateway
+    RESIDENCE = "residence"  # the local office that verifies where somebody lives (1555/BCA-C06)
+    STEWARD = "steward"  # of the province
+    REGISTRY = "registry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A state that is not the end: who acts, in how many working days, and what may follow."""
+
+    role: Role
+    working_days: int
+    next: frozenset[State]
+
+
+_DECIDED = frozenset(
+    {
+        State.AWAITING_PULL,
+        State.AWAITING_OUTCOME,
+        State.APPLIED,
+        State.REFUSED,
+        State.SUPERSEDED,
+        State.WITHDRAWN,
+    }
+)
+_HELD = frozenset({State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD})
+_JUDGED = _HELD | _DECIDED | {State.AWAITING_RECONCILIATION}
+
+TERMINAL = frozenset({State.APPLIED, State.REFUSED, State.SUPERSEDED, State.WITHDRAWN})
+
+# One working day for what a machine or a registry does, five for what a person has to find out: the time after which
+# an unanswered question counts as not delivered.
+WAITING: Mapping[State, Waiting] = MappingProxyType(
+    {
+        State.AWAITING_RECONCILIATION: Waiting(role=Role.OPERATOR, working_days=1, next=_HELD | _DECIDED),
+        State.AWAITING_UNIT: Waiting(role=Role.RESIDENCE, working_days=5, next=_JUDGED),
+        State.AWAITING_MATCH: Waiting(role=Role.STEWARD, working_days=5, next=_JUDGED),
+        State.AWAITING_STEWARD: Waiting(role=Role.STEWARD, working_days=5, next=_JUDGED),
+        State.AWAITING_PULL: Waiting(
+            role=Role.REGISTRY,
+            working_days=1,
+            next=frozenset({State.AWAITING_OUTCOME, State.APPLIED, State.SUPERSEDED, State.WITHDRAWN}),
+        ),
+        State.AWAITING_OUTCOME: Waiting(
+            role=Role.REGISTRY,
+            working_days=5,
+            next=frozenset({State.APPLIED, State.AWAITING_STEWARD, State.SUPERSEDED, State.WITHDRAWN}),
+        ),
+    }
+)
+
+# The end is the end, but for a judgement that is reversed: its update is taken up again.
+REOPENED = frozenset({State.WITHDRAWN, State.REFUSED})
+
+
+def may_come_from(state: State) -> frozenset[State]:
+    """The states from which a move to `state` is legal."""
+    reopened = REOPENED if state is State.AWAITING_RECONCILIATION else frozenset()
+    return reopened | {origin for origin, rule in WAITING.items() if state in rule.next}
+
+
+def owner(state: State, *, province_code: str, consumer_id: str | None = None) -> str | None:
+    """Who owns an update in `state`; None when the state is terminal. A registry's states need `consumer_id`."""
+    if state in TERMINAL:
+        return None
+    match WAITING[state].role:
+        case Role.OPERATOR:
+            return f"gateway/{Role.OPERATOR}"
+        case Role.REGISTRY:
+            if consumer_id is None:
+                raise ValueError(f"{state} is owned by a registry, and none was named")
+            return f"{consumer_id}/{Role.REGISTRY}"
+        case role:
+            return f"{province_code}/{role}"
+
+
+def deadline(state: State, *, since: datetime) -> datetime | None:
+    """17:00 in Vietnam on the last working day that `state` allows after `since`; None when it is terminal."""
+    if state in TERMINAL:
+        return None
+    return after_working_days(since, WAITING[state].working_days)
+
+
+def after_working_days(since: datetime, days: int) -> datetime:
+    """17:00 in Vietnam on the `days`-th working day after `since`; weekends and holidays do not count."""
+    day = since.astimezone(VIETNAM).date()
+    while days > 0:
+        day += timedelta(days=1)
+        if day.weekday() < 5 and not _is_holiday(day):
+            days -= 1
+    return datetime.combine(day, END_OF_OFFICE, VIETNAM).astimezone(UTC)
+
+
+def _is_holiday(day: date) -> bool:
+    return day in _holidays(day.year)
+
+
+@cache
+def _holidays(year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays("VN", years=year))

@@ -1,0 +1,213 @@
+"""The values the registry speaks in. Frozen; no behaviour beyond what keeps them consistent."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import pyarrow as pa
+
+from adapters.canonical import RecordKind
+
+
+class BatchFormat(StrEnum):
+    """How a batch's bytes are to be read."""
+
+    SOURCE_FILE = "source_file"  # a file as the source's own system exports it
+    ARROW_IPC = "arrow_ipc"  # an Arrow stream of the source's own columns, all strings
+    TYPED_RECORDS = "typed_records"  # gateway.v1.TypedRecords, encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One file of one source. (`source_id`, `epoch`, `sequence`) is its idempotency key."""
+
+    source_id: str
+    epoch: str  # the life of the sender's spool; a new spool is a new epoch
+    sequence: int  # from 1, without gaps, never renumbered
+    format: BatchFormat
+    sha256: bytes
+    exported_on: date
+    payload: bytes = field(repr=False)
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The durable answer to a batch: these figures are committed and never change.
+
+    `received` = `accepted` + `superseded` + `quarantined`.
+    """
+
+    receipt_id: UUID
+    source_id: str
+    epoch: str
+    sequence: int
+    sha256: bytes
+    received: int
+    accepted: int
+    superseded: int
+    quarantined: int
+    findings: int  # how many findings can be listed for this receipt
+    landed_at: datetime
+    replayed: bool = False  # True when the batch had landed before and this is its stored receipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing to say about one row of a landed batch. `seen` is masked."""
+
+    row: int  # position in the batch, from 0; -1 is the whole batch
+    column: str | None
+    code: str  # a key of adapters.findings.CATALOGUE
+    severity: str
+    seen: str | None
+    source_record_id: str | None
+
+
+class State(StrEnum):
+    """Where an accepted update can be. lifecycle.py has the moves, owners and deadlines."""
+
+    AWAITING_RECONCILIATION = "awaiting_reconciliation"
+    AWAITING_UNIT = "awaiting_unit"
+    AWAITING_MATCH = "awaiting_match"
+    AWAITING_STEWARD = "awaiting_steward"
+    AWAITING_PULL = "awaiting_pull"
+    AWAITING_OUTCOME = "awaiting_outcome"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One change of state, as it was appended."""
+
+    moved_at: datetime
+    from_state: State | None
+    to_state: State
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateStatus:
+    """The truth about one update. A terminal state has neither owner nor deadline; every other has both."""
+
+    record_id: int
+    source_id: str
+    source_record_id: str
+    source_version: int
+    receipt_id: UUID
+    state: State
+    cause: str
+    since: datetime
+    owner: str | None
+    deadline: datetime | None
+    is_stuck: bool
+    history: tuple[Move, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """A place in the feed: everything up to and including `sequence` has been seen."""
+
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedPage:
+    """The changes of (after, upto], one Arrow table a kind, each ordered by feed_seq, only the granted fields.
+
+    Every table begins with feed_seq int64, subject_id string, cause string, replaced_subject_id string?,
+    traceparent string?; then the consumer's fields and, for each, `previous_<field>`.
+    """
+
+    tables: dict[RecordKind, pa.Table]
+    upto: Cursor
+    head: int  # the last feed_seq published so far; upto.sequence == head means the consumer is current
+    changes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What one registry may see of one kind, why, and by which law."""
+
+    consumer_id: str
+    name: str
+    kind: RecordKind
+    fields: tuple[str, ...]
+    of_record: bool
+    purpose: str
+    legal_reference: str
+
+
+class OutcomeKind(StrEnum):
+    """What a registry did with a change."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A registry's report on one change. `reason` is required for a refusal: a short code, no personal data."""
+
+    feed_seq: int
+    kind: OutcomeKind
+    reason: str | None = None
+
+
+class CaseKind(StrEnum):
+    """What no rule may decide."""
+
+    AMBIGUOUS_UNIT = "ambiguous_unit"
+    UNKNOWN_UNIT = "unknown_unit"
+    DOUBTFUL_MATCH = "doubtful_match"
+    TWO_UNITS_ONE_PERSON = "two_units_one_person"
+    ONE_NUMBER_TWO_PEOPLE = "one_number_two_people"
+    BOOK_AGAINST_REGISTER = "book_against_register"
+    TWO_INSURANCE_BOOKS = "two_insurance_books"
+    REFUSED_BY_REGISTRY = "refused_by_registry"
+
+
+class Decision(StrEnum):
+    """What a steward can say of a case. Which of them a kind of case takes is in review.DECISIONS."""
+
+    UNIT = "unit"  # the record belongs to the named unit
+    SAME = "same"  # the two records are one person
+    NOT_SAME = "not_same"
+    KEEP = "keep"  # what stands is right; the case is closed
+    WITHDRAW = "withdraw"  # the update is wrong and is not to be published
+    SEND_AGAIN = "send_again"  # publish the refused change once more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A question for a steward. `fingerprint` is the same in every run for the same question."""
+
+    case_id: int
+    fingerprint: str
+    kind: CaseKind
+    province_code: str
+    owner: str
+    opened_at: datetime
+    deadline: datetime
+    record_keys: tuple[str, ...]  # "source_id|source_record_id" of the records it is about
+    evidence: dict[str, object]
+    resolved_by: int | None  # the judgement in force, None while open
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a steward decided. Appended, never changed; reversed only by another judgement."""
+
+    judgement_id: int
+    fingerprint: str
+    decision: Decision
+    value: str | None  # the unit code of a Decision.UNIT
+    reason: str
+    steward: str
+    judged_at: datetime
+    reverses: int | None

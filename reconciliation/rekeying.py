@@ -1,0 +1,113 @@
+"""Stage 2: household numbers that were unique in their former communes become unique in today's unit.
+
+A number that clashes in its new unit gets the former commune's code in front; the old number stays an alias for ever.
+A number once given is never changed again, so that nobody's papers go stale twice.
+"""
+
+import pyarrow as pa
+
+from reconciliation.relations import select
+
+# What rekeying reads of a household record.
+HOUSEHOLDS = pa.schema(
+    [
+        pa.field("record_key", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("source_record_id", pa.string(), nullable=False),
+        pa.field("household_number", pa.string()),
+        pa.field("former_unit_code", pa.string()),  # of the old list, where the source ever said it
+        pa.field("unit_code", pa.string()),  # today's; null while in question
+    ]
+)
+
+IDENTITIES = pa.schema(
+    [
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("source_record_id", pa.string(), nullable=False),
+        pa.field("household_id", pa.string(), nullable=False),
+        pa.field("household_number", pa.string()),  # today's, unique in its unit
+        pa.field("former_number", pa.string()),
+        pa.field("rekeyed", pa.bool_(), nullable=False),
+    ]
+)
+
+MEMBERS = pa.schema(
+    [
+        pa.field("record_key", pa.string(), nullable=False),
+        pa.field("household_id", pa.string(), nullable=False),
+        pa.field("household_number", pa.string()),  # today's
+    ]
+)
+
+
+def rekey(households: pa.Table, previous: pa.Table, *, namespace: str) -> pa.Table:
+    """IDENTITIES of `households` (HOUSEHOLDS); `previous` are the IDENTITIES that stand and are kept.
+
+    `namespace` is this installation's secret: without it an id could be traced back to the key it was made from.
+    """
+    return select(_REKEY, IDENTITIES, households=households, previous=previous, given={"namespace": namespace})
+
+
+def find_households(persons: pa.Table, households: pa.Table, identities: pa.Table) -> pa.Table:
+    """MEMBERS: the household of each person whose number names exactly one in its former province.
+
+    `persons` has record_key, source_id, household_number, former_unit_code and unit_code (today's). A number that
+    names two households in one unit is told apart by the former commune; where that is not known, nothing is said.
+    """
+    return select(_FIND, MEMBERS, persons=persons, households=households, identities=identities)
+
+
+_REKEY = """
+with numbered as (
+    select h.*, coalesce(p.household_id, md5($namespace || '|household|' || record_key)::uuid::text) as household_id,
+        p.household_number as given, p.rekeyed as given_rekeyed, p.former_number as given_former
+    from households h left join previous p on p.source_id = h.source_id and p.source_record_id = h.source_record_id
+), counted as (
+    select *,
+        count(*) over same_number as sharing,
+        row_number() over (
+            partition by unit_code, household_number, coalesce(former_unit_code, '') order by record_key
+        ) as place
+    from numbered
+    window same_number as (partition by unit_code, household_number)
+), decided as (
+    select *,
+        given is not null and given_former is not distinct from household_number as kept,
+        unit_code is not null and household_number is not null and sharing > 1 as clashes
+    from counted
+)
+select
+    source_id, source_record_id, household_id,
+    case when kept then given
+         when unit_code is null then null  -- no number is given before the unit is known
+         when clashes then concat_ws('-', coalesce(former_unit_code, unit_code), household_number,
+                                     case when place > 1 or former_unit_code is null then left(md5(record_key), 6) end)
+         else household_number end as household_number,
+    household_number as former_number,
+    case when kept then given_rekeyed else clashes end as rekeyed
+from decided
+order by source_id, source_record_id
+"""
+
+_FIND = """
+with known as (
+    select split_part(h.source_id, '.', 1) as former_province, h.household_number, h.former_unit_code, h.unit_code,
+        i.household_id, i.household_number as number_today
+    from households h join identities i on i.source_id = h.source_id and i.source_record_id = h.source_record_id
+    where h.household_number is not null
+), matched as (
+    select p.record_key, k.household_id, k.number_today,
+        p.former_unit_code is not null and p.former_unit_code = k.former_unit_code as same_former_commune
+    from persons p
+    join known k on k.former_province = split_part(p.source_id, '.', 1) and k.household_number = p.household_number
+    where (p.former_unit_code is not null and p.former_unit_code = k.former_unit_code)
+       or ((p.former_unit_code is null or k.former_unit_code is null) and p.unit_code = k.unit_code)
+), best as (
+    select record_key, household_id, number_today from matched
+    qualify same_former_commune = max(same_former_commune) over (partition by record_key)
+)
+select record_key, min(household_id) as household_id, min(number_today) as household_number
+from best
+group by record_key having count(distinct household_id) = 1
+order by record_key
+"""

@@ -1,0 +1,158 @@
+"""The stewards' queue: list, judge, reverse. A judgement is appended, and holds in every later run until reversed."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from adapters.reference.units import units_on
+from reconciliation.errors import RejectedRequestError
+from reconciliation.model import Case, CaseKind, Decision, Judgement, State
+from reconciliation.store import cases, judging
+from reconciliation.store.engine import Connection, Engine, transaction
+
+DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
+    {
+        CaseKind.AMBIGUOUS_UNIT: frozenset({Decision.UNIT, Decision.WITHDRAW}),
+        CaseKind.UNKNOWN_UNIT: frozenset({Decision.UNIT, Decision.WITHDRAW}),
+        CaseKind.DOUBTFUL_MATCH: frozenset({Decision.SAME, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.TWO_UNITS_ONE_PERSON: frozenset({Decision.UNIT, Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.ONE_NUMBER_TWO_PEOPLE: frozenset({Decision.SAME, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.BOOK_AGAINST_REGISTER: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.TWO_INSURANCE_BOOKS: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),
+    }
+)
+
+
+def open_cases(
+    engine: Engine,
+    *,
+    province_code: str | None = None,
+    kind: CaseKind | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[Case]:
+    """Open cases in the order of their ids, from the one after `after` on."""
+    return cases.list_cases(engine, province_code=province_code, kind=kind, after=after, limit=limit)
+
+
+def count_cases(engine: Engine) -> dict[str, int]:
+    """How many cases are open, by kind."""
+    return cases.count(engine)
+
+
+def judge(
+    engine: Engine,
+    case_id: int,
+    *,
+    decision: Decision,
+    value: str | None = None,
+    reason: str,
+    steward: str,
+    now: datetime,
+) -> Judgement:
+    """Decide a case. `value` is the unit code of Decision.UNIT, or the record key of Decision.WITHDRAW.
+
+    Raises RejectedRequestError CASE_UNKNOWN, CASE_DECIDED (somebody was first) or DECISION_INVALID.
+    """
+    if not reason.strip() or not steward.strip():
+        raise _invalid("A decision needs a reason and the name of who decides.", "give both.")
+    with transaction(engine) as connection:
+        case = cases.find_case(connection, case_id, lock=True)
+        if case is None:
+            raise RejectedRequestError("CASE_UNKNOWN", f"There is no case {case_id}.", next_step="list the open cases.")
+        if case.resolved_by is not None:
+            raise RejectedRequestError(
+                "CASE_DECIDED",
+                f"Case {case_id} has been decided by judgement {case.resolved_by}.",
+                next_step="reverse that judgement if it is wrong.",
+            )
+        value = _checked(case, decision, value, on=now)
+        judgement = cases.append_judgement(
+            connection,
+            fingerprint=case.fingerprint,
+            decision=decision,
+            value=value,
+            reason=reason,
+            steward=steward,
+            now=now,
+        )
+        _take_effect(connection, case, judgement, now=now)
+        return judgement
+
+
+def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now: datetime) -> Judgement:
+    """Take a judgement back by a new one: its question is open again and what it held or ended goes on.
+
+    Raises RejectedRequestError JUDGEMENT_UNKNOWN or DECISION_INVALID (reversed already, or a reversal itself).
+    """
+    with transaction(engine) as connection:
+        found = cases.find_judgement(connection, judgement_id)
+        if found is None:
+            raise RejectedRequestError(
+                "JUDGEMENT_UNKNOWN", f"There is no judgement {judgement_id}.", next_step="look at the case's history."
+            )
+        judgement, is_reversed = found
+        if is_reversed or judgement.reverses is not None:
+            raise _invalid(f"Judgement {judgement_id} is reversed already, or is a reversal.", "decide the case anew.")
+        if judgement.decision is Decision.SEND_AGAIN:
+            raise _invalid("What was sent again is out and cannot be called back.", "wait for the registry's outcome.")
+        reversal = cases.append_judgement(
+            connection,
+            fingerprint=judgement.fingerprint,
+            decision=judgement.decision,
+            value=judgement.value,
+            reason=reason,
+            steward=steward,
+            now=now,
+            reverses=judgement_id,
+        )
+        case = cases.find_case_of(connection, judgement.fingerprint)
+        judging.take_up_again(connection, case, cause="JUDGEMENT_REVERSED", now=now)
+        return reversal
+
+
+def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime) -> str | None:
+    """The value the decision is stored with; raises DECISION_INVALID when the two do not fit the case."""
+    allowed = DECISIONS[case.kind]
+    if decision not in allowed:
+        raise _invalid(
+            f"A case of kind {case.kind} cannot be decided as {decision}.", f"use {', '.join(sorted(allowed))}."
+        )
+    match decision:
+        case Decision.UNIT:
+            candidates = case.evidence.get("candidates") or case.evidence.get("units")
+            known = candidates if isinstance(candidates, list) and candidates else _codes_on(on)
+            if value not in known:
+                raise _invalid("The unit named is not among those the case leaves open.", "name one of its candidates.")
+            return value
+        case Decision.WITHDRAW:
+            chosen = value or (case.record_keys[0] if len(case.record_keys) == 1 else None)
+            if chosen not in case.record_keys:
+                raise _invalid("Several records are concerned.", "name the record to withdraw.")
+            return chosen
+        case Decision.SAME | Decision.NOT_SAME | Decision.KEEP | Decision.SEND_AGAIN:
+            if value is not None:
+                raise _invalid(f"{decision} takes no value.", "leave the value out.")
+            return None
+
+
+def _codes_on(moment: datetime) -> set[str]:
+    return set(units_on(moment.astimezone(UTC).date())["code"].to_pylist())
+
+
+def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, now: datetime) -> None:
+    match judgement.decision:
+        case Decision.WITHDRAW:
+            judging.end(connection, (str(judgement.value),), to=State.WITHDRAWN, cause="WITHDRAWN_BY_STEWARD", now=now)
+            judging.take_up_again(connection, case, cause="JUDGED", now=now, but=(str(judgement.value),))
+        case Decision.SEND_AGAIN:
+            judging.send_again(connection, case, now=now)
+        case Decision.KEEP if case.kind is CaseKind.REFUSED_BY_REGISTRY:
+            judging.end(connection, case.record_keys, to=State.REFUSED, cause="REFUSAL_ACCEPTED", now=now)
+        case Decision.UNIT | Decision.SAME | Decision.NOT_SAME | Decision.KEEP:
+            judging.take_up_again(connection, case, cause="JUDGED", now=now)
+
+
+def _invalid(message: str, next_step: str) -> RejectedRequestError:
+    return RejectedRequestError("DECISION_INVALID", message, next_step=next_step)

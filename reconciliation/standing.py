@@ -1,0 +1,76 @@
+"""A province before a run and after it: what the stages are given, and what the store writes of their result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from adapters.canonical import SCHEMAS, RecordKind
+
+LINKS = pa.schema(
+    [
+        pa.field("left_key", pa.string(), nullable=False),
+        pa.field("right_key", pa.string(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),
+        pa.field("explanation", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+    ]
+)
+CARRIED = pa.schema(
+    [pa.field("subject_id", pa.string(), nullable=False), pa.field("record_id", pa.int64(), nullable=False)]
+)
+HELD = pa.schema([pa.field("record_id", pa.int64(), nullable=False), pa.field("kind", pa.string(), nullable=False)])
+# What stewards decided and nobody reversed, one a question.
+IN_FORCE = pa.schema(
+    [
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("judgement_id", pa.int64(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),
+        pa.field("value", pa.string()),
+        pa.field("left_key", pa.string()),  # the first two records of the case
+        pa.field("right_key", pa.string()),
+    ]
+)
+
+
+def heads_schema(kind: RecordKind) -> pa.Schema:
+    """A record that stands: its ids, where its update is, the unit it had before the merger, and what it says."""
+    said = [field for field in SCHEMAS[kind] if field.name != "row"]
+    return pa.schema(
+        [
+            pa.field("record_id", pa.int64(), nullable=False),
+            pa.field("record_key", pa.string(), nullable=False),
+            pa.field("source_id", pa.string(), nullable=False),
+            pa.field("state", pa.string(), nullable=False),
+            pa.field("former_unit_code", pa.string()),
+            *said,
+        ]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A province as it stands before a run."""
+
+    namespace: str
+    heads: Mapping[RecordKind, pa.Table]  # heads_schema, ordered by record_key
+    identities: pa.Table  # rekeying.IDENTITIES
+    assignment: pa.Table  # clustering.ASSIGNMENT
+    golden: Mapping[RecordKind, pa.Table]  # golden_schema + change_id
+    judgements: pa.Table  # IN_FORCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """A province as a run leaves it. `changes` is surviving.differ's, `carried` the updates each subject rests on."""
+
+    placements: pa.Table  # recoding.PLACEMENTS
+    identities: pa.Table
+    links: pa.Table  # LINKS
+    assignment: pa.Table
+    changes: Mapping[RecordKind, pa.Table]
+    carried: Mapping[RecordKind, pa.Table]  # CARRIED
+    held: pa.Table  # HELD: what waits for a case, with the case's kind
+    cases: pa.Table  # detecting.CASES

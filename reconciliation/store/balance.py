@@ -1,0 +1,226 @@
+"""Conservation: what came in is what is there, and the people of the former units are the people of today's.
+
+Each figure is counted from the tables that hold it, never from a running total, so that a loss cannot hide.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from adapters.canonical import RecordKind
+from reconciliation.model import State
+from reconciliation.store.cases import REFUSED_BY_REGISTRY
+from reconciliation.store.tables import (
+    batch,
+    cluster_member,
+    golden_head,
+    golden_tables,
+    household_identity,
+    link,
+    placement,
+    quarantine,
+    record_head,
+    update_state,
+)
+
+PENDING = (State.AWAITING_RECONCILIATION, State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conservation:
+    """The records of one kind in one province. Closed when received = accepted + quarantined + superseded + pending.
+
+    `received` is what the receipts say; the others are counted where the records lie: `pending` waits for a decision
+    before it may be published, `accepted` is published or ended.
+    """
+
+    province_code: str
+    kind: str
+    received: int
+    accepted: int
+    quarantined: int
+    superseded: int
+    pending: int
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing was lost and nothing came from nowhere."""
+        return self.received == self.accepted + self.quarantined + self.superseded + self.pending
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitBalance:
+    """One unit of today: the records that the former units brought, and the subjects they became.
+
+    Closed when records = subjects + doubles + waiting: `doubles` were joined to another record of the same subject,
+    `waiting` records wait for a decision. A `unit_code` of None gathers the records whose unit is in question.
+    """
+
+    province_code: str
+    unit_code: str | None
+    former_units: int
+    records: int
+    waiting: int
+    doubles: int
+    subjects: int
+
+    @property
+    def closed(self) -> bool:
+        """Whether every record is accounted for."""
+        return self.records == self.subjects + self.doubles + self.waiting
+
+
+def conservation(engine: sa.Engine) -> list[Conservation]:
+    """One row a province and kind, ordered by them."""
+    key = (batch.c.province_code, batch.c.kind)
+    received = sa.select(*key, sa.func.sum(batch.c.received).label("received")).group_by(*key).subquery()
+    held = (
+        sa.select(*key, sa.func.count().label("quarantined"))
+        .join(quarantine, quarantine.c.batch_id == batch.c.batch_id)
+        .group_by(*key)
+        .subquery()
+    )
+    is_pending = _is_pending()
+    is_superseded = update_state.c.state == str(State.SUPERSEDED)
+    states = (
+        sa.select(
+            update_state.c.province_code,
+            update_state.c.kind,
+            sa.func.count().filter(is_superseded).label("superseded"),
+            sa.func.count().filter(is_pending).label("pending"),
+            sa.func.count().filter(~is_pending, ~is_superseded).label("accepted"),
+        )
+        .group_by(update_state.c.province_code, update_state.c.kind)
+        .subquery()
+    )
+    number = [
+        sa.func.coalesce(column, 0).label(column.name)
+        for column in (states.c.accepted, held.c.quarantined, states.c.superseded, states.c.pending)
+    ]
+    same = (received.c.province_code, received.c.kind)
+    query = (
+        sa.select(*same, received.c.received, *number)
+        .select_from(
+            received.outerjoin(held, sa.and_(held.c.province_code == same[0], held.c.kind == same[1])).outerjoin(
+                states, sa.and_(states.c.province_code == same[0], states.c.kind == same[1])
+            )
+        )
+        .order_by(*same)
+    )
+    with engine.connect() as connection:
+        return [Conservation(**row) for row in connection.execute(query).mappings()]
+
+
+def units(engine: sa.Engine, kind: RecordKind) -> list[UnitBalance]:
+    """The people or households (RecordKind.PERSON, RecordKind.HOUSEHOLD) of each unit, ordered by province and unit.
+
+    A subject whose records name two units is counted where its published version places it.
+    """
+    subject = _subjects(kind)
+    published = golden_tables[kind]
+    is_waiting = _is_pending()
+    records = (
+        sa.select(
+            record_head.c.province_code,
+            sa.case(
+                (golden_head.c.subject_id.is_not(None) & ~is_waiting, published.c.unit_code),
+                else_=placement.c.unit_code,
+            ).label("unit_code"),
+            record_head.c.former_unit_code,
+            is_waiting.label("is_waiting"),
+            subject.c.subject_id,
+        )
+        .select_from(
+            record_head.join(update_state, update_state.c.record_id == record_head.c.record_id)
+            .join(placement, placement.c.record_id == record_head.c.record_id)
+            .join(
+                subject,
+                sa.and_(
+                    subject.c.source_id == record_head.c.source_id,
+                    subject.c.source_record_id == record_head.c.source_record_id,
+                ),
+            )
+            .outerjoin(golden_head, golden_head.c.subject_id == subject.c.subject_id)
+            .outerjoin(published, published.c.change_id == golden_head.c.change_id)
+        )
+        .where(record_head.c.kind == str(kind), update_state.c.state != str(State.WITHDRAWN))
+        .subquery()
+    )
+    spoken = sa.func.count().filter(~records.c.is_waiting)
+    subjects = sa.func.count(sa.distinct(records.c.subject_id)).filter(~records.c.is_waiting)
+    query = (
+        sa.select(
+            records.c.province_code,
+            records.c.unit_code,
+            sa.func.count(sa.distinct(records.c.former_unit_code)).label("former_units"),
+            sa.func.count().label("records"),
+            sa.func.count().filter(records.c.is_waiting).label("waiting"),
+            (spoken - subjects).label("doubles"),
+            subjects.label("subjects"),
+        )
+        .group_by(records.c.province_code, records.c.unit_code)
+        .order_by(records.c.province_code, records.c.unit_code)
+    )
+    with engine.connect() as connection:
+        return [UnitBalance(**row) for row in connection.execute(query).mappings()]
+
+
+def subjects_published(engine: sa.Engine) -> dict[str, int]:
+    """How many subjects of each kind stand published: what `units` must add up to."""
+    query = sa.select(golden_head.c.kind, sa.func.count()).group_by(golden_head.c.kind).order_by(golden_head.c.kind)
+    with engine.connect() as connection:
+        return dict(connection.execute(query).all())
+
+
+def recoded(engine: sa.Engine) -> dict[str, int]:
+    """How many standing records have which outcome of recoding (current, retired, judged, ambiguous, unknown)."""
+    query = (
+        sa.select(placement.c.outcome, sa.func.count())
+        .join(record_head, record_head.c.record_id == placement.c.record_id)
+        .group_by(placement.c.outcome)
+        .order_by(placement.c.outcome)
+    )
+    with engine.connect() as connection:
+        return dict(connection.execute(query).all())
+
+
+def links_made(engine: sa.Engine) -> int:
+    """How many pairs of records are held to be one person."""
+    with engine.connect() as connection:
+        made = sa.select(sa.func.count()).select_from(link).where(link.c.decision == "link")
+        return int(connection.execute(made).scalar_one())
+
+
+def rekeyed(engine: sa.Engine) -> int:
+    """How many households have a new number because theirs clashed in today's unit."""
+    with engine.connect() as connection:
+        clashed = sa.select(sa.func.count()).select_from(household_identity).where(household_identity.c.rekeyed)
+        return int(connection.execute(clashed).scalar_one())
+
+
+def _is_pending() -> sa.ColumnElement[bool]:
+    """Waits for a decision before it may be published. What a registry refused has been published."""
+    return sa.and_(
+        update_state.c.state.in_([str(pending) for pending in PENDING]), update_state.c.cause != REFUSED_BY_REGISTRY
+    )
+
+
+def _subjects(kind: RecordKind) -> sa.Subquery:
+    """source_id, source_record_id, subject_id of every standing record of the kind."""
+    match kind:
+        case RecordKind.PERSON:
+            key = record_head.c.source_id + "|" + record_head.c.source_record_id
+            return (
+                sa.select(record_head.c.source_id, record_head.c.source_record_id, cluster_member.c.subject_id)
+                .join(cluster_member, cluster_member.c.record_key == key)
+                .where(record_head.c.kind == str(kind))
+                .subquery()
+            )
+        case RecordKind.HOUSEHOLD:
+            return sa.select(
+                household_identity.c.source_id,
+                household_identity.c.source_record_id,
+                household_identity.c.household_id.label("subject_id"),
+            ).subquery()
+        case RecordKind.INSURANCE:
+            raise ValueError("insurance books belong to people, and people to units")

@@ -1,0 +1,316 @@
+"""Cases and judgements: questions that are the same in every run, and answers that are only ever appended."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from reconciliation import lifecycle
+from reconciliation.detecting import HOLDS
+from reconciliation.model import Case, CaseKind, Decision, Judgement, OutcomeKind, State
+from reconciliation.standing import IN_FORCE
+from reconciliation.store import lifecycle_moves
+from reconciliation.store.copying import copy_out, staged
+from reconciliation.store.tables import (
+    case,
+    change,
+    change_record,
+    consumer_grant,
+    feed_entry,
+    feed_outcome,
+    judgement,
+    record_head,
+)
+
+REFUSED_BY_REGISTRY = "REFUSED_BY_REGISTRY"  # why an update waits for a steward after it was published
+
+
+def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
+    """IN_FORCE: the province's judgements that stand, one a question, ordered by fingerprint."""
+    standing = _standing().subquery()
+    query = (
+        sa.select(
+            standing.c.fingerprint,
+            case.c.kind,
+            standing.c.judgement_id,
+            standing.c.decision,
+            standing.c.value,
+            case.c.record_keys[1].label("left_key"),
+            case.c.record_keys[2].label("right_key"),
+        )
+        .join(case, case.c.fingerprint == standing.c.fingerprint)
+        .where(case.c.province_code == province_code)
+        .order_by(standing.c.fingerprint)
+    )
+    return copy_out(connection, query, IN_FORCE)
+
+
+def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, now: datetime) -> dict[str, int]:
+    """Make the province's open cases those of `asked` (detecting.CASES); return how many are open by kind.
+
+    A question no longer raised becomes obsolete, one raised again opens again with a new clock. Refusals are left
+    alone: the registry raised them, and only a judgement closes them.
+    """
+    asked = asked.append_column("owner", _owners(asked["kind"], province_code))
+    raised = staged(connection, "raised", asked)
+    deadline = lifecycle.deadline(State.AWAITING_STEWARD, since=now)
+    insert = pg.insert(case).from_select(
+        ["fingerprint", "kind", "province_code", "owner", "opened_at", "deadline", "record_keys", "evidence"],
+        sa.select(
+            raised.c.fingerprint,
+            raised.c.kind,
+            sa.cast(sa.literal(province_code), sa.Text),
+            raised.c.owner,
+            sa.literal(now, sa.DateTime(timezone=True)),
+            sa.literal(deadline, sa.DateTime(timezone=True)),
+            raised.c.record_keys,
+            sa.cast(raised.c.evidence, pg.JSONB),
+        ).order_by(raised.c.fingerprint),
+    )
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["fingerprint"],
+            set_={
+                "obsolete_since": None,
+                "opened_at": insert.excluded.opened_at,
+                "deadline": insert.excluded.deadline,
+                "evidence": insert.excluded.evidence,
+            },
+            where=case.c.obsolete_since.is_not(None),
+        )
+    )
+    connection.execute(
+        case.update()
+        .where(
+            case.c.province_code == province_code,
+            case.c.obsolete_since.is_(None),
+            case.c.kind != str(CaseKind.REFUSED_BY_REGISTRY),
+            ~sa.exists().where(raised.c.fingerprint == case.c.fingerprint),
+        )
+        .values(obsolete_since=now)
+    )
+    counts = sa.select(case.c.kind, sa.func.count()).where(is_open(), case.c.province_code == province_code)
+    return dict(connection.execute(counts.group_by(case.c.kind).order_by(case.c.kind)).all())
+
+
+def is_open() -> sa.ColumnElement[bool]:
+    """Whether a case waits for a judgement: raised, and no judgement on it in force."""
+    standing = _standing().subquery()
+    return sa.and_(case.c.obsolete_since.is_(None), ~sa.exists().where(standing.c.fingerprint == case.c.fingerprint))
+
+
+def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Table, now: datetime) -> int:
+    """Open a case for each refusal among the outcomes `fresh` (feed_seq), and hold the updates it concerns."""
+    refused = (
+        sa.select(
+            feed_entry.c.feed_seq,
+            change.c.change_id,
+            change.c.province_code,
+            feed_outcome.c.reason,
+            sa.func.array_agg(
+                pg.aggregate_order_by(
+                    record_head.c.source_id + "|" + record_head.c.source_record_id, record_head.c.record_id
+                )
+            ).label("record_keys"),
+        )
+        .join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
+        .join(
+            feed_outcome,
+            sa.and_(feed_outcome.c.feed_seq == feed_entry.c.feed_seq, feed_outcome.c.consumer_id == consumer_id),
+        )
+        .join(change, change.c.change_id == feed_entry.c.change_id)
+        .join(
+            consumer_grant,
+            sa.and_(
+                consumer_grant.c.kind == change.c.kind,
+                consumer_grant.c.consumer_id == consumer_id,
+                consumer_grant.c.of_record,
+            ),
+        )
+        .join(change_record, change_record.c.change_id == change.c.change_id)
+        .join(record_head, record_head.c.record_id == change_record.c.record_id)
+        .where(feed_outcome.c.outcome == str(OutcomeKind.REFUSED))
+        .group_by(feed_entry.c.feed_seq, change.c.change_id, change.c.province_code, feed_outcome.c.reason)
+    ).subquery()
+    opened = connection.execute(
+        pg.insert(case)
+        .from_select(
+            ["fingerprint", "kind", "province_code", "owner", "opened_at", "deadline", "record_keys", "evidence"],
+            sa.select(
+                refusal_fingerprint(consumer_id, refused.c.change_id),
+                sa.literal_column(f"'{CaseKind.REFUSED_BY_REGISTRY}'"),
+                refused.c.province_code,
+                refused.c.province_code + f"/{lifecycle.Role.STEWARD}",
+                sa.literal(now, sa.DateTime(timezone=True)),
+                sa.literal(lifecycle.deadline(State.AWAITING_STEWARD, since=now), sa.DateTime(timezone=True)),
+                refused.c.record_keys,
+                sa.func.jsonb_build_object(
+                    sa.literal_column("'registry'"),
+                    sa.cast(sa.literal(consumer_id), sa.Text),
+                    sa.literal_column("'feed_seq'"),
+                    refused.c.feed_seq,
+                    sa.literal_column("'reason'"),
+                    refused.c.reason,
+                ),
+            ).order_by(refused.c.feed_seq),
+        )
+        .on_conflict_do_nothing(index_elements=["fingerprint"])
+    ).rowcount
+    provinces = connection.scalars(
+        sa.select(refused.c.province_code).distinct().order_by(refused.c.province_code)
+    ).all()
+    for province_code in provinces:
+        held = (
+            sa.select(change_record.c.record_id)
+            .join(refused, refused.c.change_id == change_record.c.change_id)
+            .where(refused.c.province_code == province_code)
+        )
+        lifecycle_moves.move(
+            connection,
+            held,
+            to=State.AWAITING_STEWARD,
+            cause=REFUSED_BY_REGISTRY,
+            now=now,
+            province_code=province_code,
+        )
+    return opened
+
+
+def refusal_fingerprint(consumer_id: str, change_id: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    """The question a refusal asks: this registry, this change."""
+    text = sa.cast(sa.literal(f"refusal|{consumer_id}|"), sa.Text) + sa.cast(change_id, sa.Text)
+    return sa.func.encode(sa.func.sha256(sa.cast(text, sa.LargeBinary)), sa.literal_column("'hex'"))
+
+
+def list_cases(
+    engine: sa.Engine, *, province_code: str | None, kind: CaseKind | None, after: int, limit: int
+) -> list[Case]:
+    """Open cases with a higher case_id than `after`, in that order."""
+    query = sa.select(case, sa.null().label("resolved_by")).where(is_open(), case.c.case_id > after)
+    if province_code is not None:
+        query = query.where(case.c.province_code == province_code)
+    if kind is not None:
+        query = query.where(case.c.kind == str(kind))
+    with engine.connect() as connection:
+        return [_case(row) for row in connection.execute(query.order_by(case.c.case_id).limit(limit))]
+
+
+def count(engine: sa.Engine) -> dict[str, int]:
+    """How many cases are open, by kind."""
+    query = sa.select(case.c.kind, sa.func.count()).where(is_open()).group_by(case.c.kind).order_by(case.c.kind)
+    with engine.connect() as connection:
+        return dict(connection.execute(query).all())
+
+
+def find_case(connection: sa.Connection, case_id: int, *, lock: bool = False) -> Case | None:
+    """A case, open or not; with `lock` nobody else can judge it until the transaction ends."""
+    query = sa.select(case).where(case.c.case_id == case_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        return None
+    standing = _standing().subquery()
+    resolved_by = connection.scalar(sa.select(standing.c.judgement_id).where(standing.c.fingerprint == row.fingerprint))
+    return replace(_case(row), resolved_by=resolved_by)
+
+
+def find_case_of(connection: sa.Connection, fingerprint: str) -> Case:
+    """The case a judgement is about."""
+    return _case(connection.execute(sa.select(case).where(case.c.fingerprint == fingerprint)).one())
+
+
+def append_judgement(
+    connection: sa.Connection,
+    *,
+    fingerprint: str,
+    decision: Decision,
+    value: str | None,
+    reason: str,
+    steward: str,
+    now: datetime,
+    reverses: int | None = None,
+) -> Judgement:
+    """Append one judgement and return it."""
+    row = connection.execute(
+        judgement.insert()
+        .values(
+            fingerprint=fingerprint,
+            decision=str(decision),
+            value=value,
+            reason=reason,
+            steward=steward,
+            judged_at=now,
+            reverses=reverses,
+        )
+        .returning(judgement)
+    ).one()
+    return _judgement(row)
+
+
+def find_judgement(connection: sa.Connection, judgement_id: int) -> tuple[Judgement, bool] | None:
+    """A judgement, and whether another has reversed it already."""
+    row = connection.execute(sa.select(judgement).where(judgement.c.judgement_id == judgement_id)).one_or_none()
+    if row is None:
+        return None
+    reversed_by = connection.scalar(sa.select(judgement.c.judgement_id).where(judgement.c.reverses == judgement_id))
+    return _judgement(row), reversed_by is not None
+
+
+def judgements_of(connection: sa.Connection, fingerprint: str) -> Sequence[Judgement]:
+    """Everything ever decided on one question, oldest first."""
+    query = sa.select(judgement).where(judgement.c.fingerprint == fingerprint).order_by(judgement.c.judgement_id)
+    return [_judgement(row) for row in connection.execute(query)]
+
+
+def _standing() -> sa.Select[Any]:
+    """The judgement in force on each question: not a reversal, not reversed, the newest such."""
+    reversal = judgement.alias("reversal")
+    return (
+        sa.select(judgement.c.fingerprint, judgement.c.judgement_id, judgement.c.decision, judgement.c.value)
+        .ext(pg.distinct_on(judgement.c.fingerprint))
+        .where(
+            judgement.c.reverses.is_(None),
+            ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id),
+        )
+        .order_by(judgement.c.fingerprint, judgement.c.judgement_id.desc())
+    )
+
+
+def _owners(kinds: pa.ChunkedArray, province_code: str) -> pa.Array:
+    encoded = kinds.combine_chunks().dictionary_encode()
+    owners = [
+        lifecycle.owner(HOLDS[CaseKind(kind)], province_code=province_code) for kind in encoded.dictionary.to_pylist()
+    ]
+    return pc.take(pa.array(owners, pa.string()), encoded.indices)
+
+
+def _case(row: sa.Row[Any]) -> Case:
+    return Case(
+        case_id=row.case_id,
+        fingerprint=row.fingerprint,
+        kind=CaseKind(row.kind),
+        province_code=row.province_code,
+        owner=row.owner,
+        opened_at=row.opened_at,
+        deadline=row.deadline,
+        record_keys=tuple(row.record_keys),
+        evidence=row.evidence,
+        resolved_by=None,
+    )
+
+
+def _judgement(row: sa.Row[Any]) -> Judgement:
+    return Judgement(
+        judgement_id=row.judgement_id,
+        fingerprint=row.fingerprint,
+        decision=Decision(row.decision),
+        value=row.value,
+        reason=row.reason,
+        steward=row.steward,
+        judged_at=row.judged_at,
+        reverses=row.reverses,
+    )

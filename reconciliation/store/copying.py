@@ -1,0 +1,113 @@
+"""Arrow tables in and out of PostgreSQL by COPY, in the caller's transaction."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pgpq
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from reconciliation.errors import RetryableStoreError
+from reconciliation.store.engine import unavailable
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def copy_in(connection: sa.Connection, target: sa.Table, rows: pa.Table) -> None:
+    """Append `rows` to `target`; columns are matched by name, those `rows` lacks take their default.
+
+    Raises RetryableStoreError when the database goes away; nothing of the transaction remains then.
+    """
+    if not rows.num_rows:
+        return
+    preparer = _DIALECT.identifier_preparer
+    columns = ", ".join(preparer.quote(name) for name in rows.column_names)
+    statement = f"COPY {preparer.format_table(target)} ({columns}) FROM STDIN (FORMAT binary)"
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
+    try:
+        with _driver(connection).cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            copy.write(encoder.write_header())
+            for batch in rows.combine_chunks().to_batches():
+                copy.write(encoder.write_batch(batch))
+            copy.write(encoder.finish())
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise RetryableStoreError(unavailable(error)) from error
+
+
+def copy_out(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> pa.Table:
+    """The rows of `query` as a table of `schema`, whose names and order are the query's own."""
+    text = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+    received = io.BytesIO()
+    try:
+        with _driver(connection).cursor() as cursor:
+            # A percent sign is a placeholder to the driver only when parameters are given: bytes and none here.
+            with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT csv)".encode()) as copy:
+                for block in copy:
+                    received.write(block)
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise RetryableStoreError(unavailable(error)) from error
+    if not received.tell():
+        return schema.empty_table()
+    received.seek(0)
+    read = pa_csv.read_csv(
+        received,
+        read_options=pa_csv.ReadOptions(column_names=schema.names, block_size=1 << 24),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=schema,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+    return read.cast(schema)
+
+
+def staged(connection: sa.Connection, name: str, rows: pa.Table) -> sa.Table:
+    """A temporary table of this transaction that holds `rows`, for set-based statements to join."""
+    types = [_staged_type(field.type) for field in rows.schema]
+    table = sa.Table(
+        name,
+        sa.MetaData(),
+        *(sa.Column(field.name, kind) for field, kind in zip(rows.schema, types, strict=True)),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+    table.create(connection)
+    copy_in(connection, table, rows)
+    connection.execute(sa.text("ANALYZE " + _DIALECT.identifier_preparer.format_table(table)))
+    return table
+
+
+def reserve(connection: sa.Connection, sequence: sa.Sequence, count: int) -> Sequence[int]:
+    """`count` fresh values of `sequence`, rising. They may have gaps; no order is built on them."""
+    series = sa.func.generate_series(1, count).table_valued("n")
+    return connection.scalars(sa.select(sequence.next_value()).select_from(series)).all()
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101  the engine is made in engine.py only
+    return driver
+
+
+def _staged_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
+    known: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
+        pa.string(): sa.Text(),
+        pa.int8(): sa.SmallInteger(),
+        pa.int16(): sa.SmallInteger(),
+        pa.int32(): sa.Integer(),
+        pa.int64(): sa.BigInteger(),
+        pa.date32(): sa.Date(),
+        pa.float64(): sa.Double(),
+        pa.bool_(): sa.Boolean(),
+        pa.binary(): sa.LargeBinary(),
+        pa.list_(pa.string()): postgresql.ARRAY(sa.Text),
+    }
+    return known[kind]

@@ -1,0 +1,341 @@
+"""The feed: changes in one dense order that no reader can overtake, cut to what each registry may see.
+
+Changes are written unordered, each in the transaction that makes it. One sequencer numbers those whose transactions
+are older than every transaction still running, so a number once published never gets an earlier neighbour. Reading
+`change_id > cursor` instead would lose what commits late: ids are given out before commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from adapters.canonical import RecordKind
+from reconciliation.errors import RejectedRequestError
+from reconciliation.model import Cursor, FeedPage, Grant, Outcome, OutcomeKind, State
+from reconciliation.store import cases, lifecycle_moves
+from reconciliation.store.copying import copy_out, staged
+from reconciliation.store.tables import (
+    Xid8,
+    change,
+    change_record,
+    consumer,
+    consumer_grant,
+    feed_entry,
+    feed_head,
+    feed_outcome,
+    golden_tables,
+    installation,
+)
+
+SEQUENCER_LOCK = 7_405_002  # any number that nothing else locks
+MAXIMUM_CHANGES = 50_000  # of one page
+
+_ARROW_TYPES: dict[type[sa.types.TypeEngine[Any]], pa.DataType] = {
+    sa.Text: pa.string(),
+    sa.SmallInteger: pa.int16(),
+    sa.BigInteger: pa.int64(),
+    sa.Date: pa.date32(),
+}
+
+
+def sequence(engine: sa.Engine) -> int:
+    """Publish every change that no running transaction can still precede; return how many.
+
+    At most one sequencer works at a time; a second returns 0 at once.
+    """
+    with engine.begin() as connection:
+        if not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(SEQUENCER_LOCK))):
+            return 0
+        horizon = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=Xid8())
+        reach = sa.select(horizon.label("horizon")).cte("reach").prefix_with("MATERIALIZED", dialect="postgresql")
+        ready = (
+            sa.select(
+                change.c.change_id,
+                (feed_head.c.feed_seq + sa.func.row_number().over(order_by=(change.c.xid, change.c.change_id))).label(
+                    "seq"
+                ),
+            )
+            .where(change.c.xid >= feed_head.c.horizon, change.c.xid < reach.c.horizon)
+            .cte("ready")
+        )
+        published = (
+            feed_entry.insert()
+            .from_select(
+                ["feed_seq", "change_id", "published_at"],
+                sa.select(ready.c.seq, ready.c.change_id, sa.func.now()).order_by(ready.c.seq),
+            )
+            .returning(feed_entry.c.feed_seq)
+            .cte("published")
+        )
+        count = sa.select(sa.func.count()).select_from(published).scalar_subquery()
+        advanced = (
+            feed_head.update()
+            .values(feed_seq=feed_head.c.feed_seq + count, horizon=sa.select(reach.c.horizon).scalar_subquery())
+            .where(count > 0)  # an idle feed writes nothing
+            .returning(count)
+        )
+        return int(connection.scalar(advanced) or 0)
+
+
+def head(engine: sa.Engine) -> Cursor:
+    """The last published place."""
+    with engine.connect() as connection:
+        return _head(connection)
+
+
+def cursor_secret(engine: sa.Engine) -> bytes:
+    """The key that signs this database's cursors."""
+    with engine.connect() as connection:
+        return bytes(connection.execute(sa.select(installation.c.cursor_secret)).scalar_one())
+
+
+def grant(engine: sa.Engine, grants: Sequence[Grant]) -> None:
+    """Make `grants` what stands: registries and their entitlements are data, replaced as a whole."""
+    with engine.begin() as connection:
+        connection.execute(consumer_grant.delete())
+        for entitlement in grants:
+            known = pg.insert(consumer).values(consumer_id=entitlement.consumer_id, name=entitlement.name)
+            connection.execute(
+                known.on_conflict_do_update(index_elements=["consumer_id"], set_={"name": entitlement.name})
+            )
+            connection.execute(
+                consumer_grant.insert().values(
+                    consumer_id=entitlement.consumer_id,
+                    kind=str(entitlement.kind),
+                    fields=list(entitlement.fields),
+                    of_record=entitlement.of_record,
+                    purpose=entitlement.purpose,
+                    legal_reference=entitlement.legal_reference,
+                )
+            )
+
+
+def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int) -> FeedPage:
+    """The next changes after `after`, at most `limit`, with the consumer's fields only. Reads, and changes nothing.
+
+    Raises RejectedRequestError CONSUMER_UNKNOWN, CURSOR_EPOCH (take a snapshot) or CURSOR_INVALID.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        fields = _granted(connection, consumer_id)
+        newest = _head(connection)
+        _check_cursor(after, newest)
+        upto = min(newest.sequence, after.sequence + min(limit, MAXIMUM_CHANGES))
+        tables = {kind: _changes(connection, kind, fields[kind], after=after.sequence, upto=upto) for kind in fields}
+    return FeedPage(
+        tables=tables,
+        upto=Cursor(epoch=newest.epoch, sequence=upto),
+        head=newest.sequence,
+        changes=sum(table.num_rows for table in tables.values()),
+    )
+
+
+def snapshot(engine: sa.Engine, *, consumer_id: str) -> tuple[Cursor, dict[RecordKind, pa.Table]]:
+    """Every subject as the feed has published it up to the returned cursor, with the consumer's fields only.
+
+    The feed read from that cursor on continues it exactly.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        fields = _granted(connection, consumer_id)
+        newest = _head(connection)
+        return newest, {kind: _published(connection, kind, fields[kind], upto=newest.sequence) for kind in fields}
+
+
+def cursor_of(engine: sa.Engine, *, consumer_id: str) -> Cursor:
+    """How far the consumer has acknowledged."""
+    with engine.connect() as connection:
+        _granted(connection, consumer_id)
+        acknowledged = connection.execute(
+            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id)
+        ).scalar_one()
+        return Cursor(epoch=_head(connection).epoch, sequence=acknowledged)
+
+
+def acknowledge(engine: sa.Engine, *, consumer_id: str, upto: Cursor, now: datetime) -> int:
+    """Note that the consumer holds everything up to `upto`; return how many updates now await its outcome.
+
+    A cursor below the last acknowledged one changes nothing; one beyond the head is CURSOR_INVALID.
+    """
+    with engine.begin() as connection:
+        fields = _granted(connection, consumer_id)
+        newest = _head(connection)
+        _check_cursor(upto, newest)
+        before = connection.execute(
+            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id).with_for_update()
+        ).scalar_one()
+        if upto.sequence <= before:
+            return 0
+        connection.execute(
+            consumer.update()
+            .where(consumer.c.consumer_id == consumer_id)
+            .values(acknowledged=upto.sequence, acknowledged_at=now)
+        )
+        carried = _carried(connection, consumer_id).where(
+            feed_entry.c.feed_seq > before, feed_entry.c.feed_seq <= upto.sequence, change.c.kind.in_(list(fields))
+        )
+        return lifecycle_moves.move(
+            connection, carried, to=State.AWAITING_OUTCOME, cause="PULLED", now=now, consumer_id=consumer_id
+        )
+
+
+def report(engine: sa.Engine, *, consumer_id: str, outcomes: Sequence[Outcome], now: datetime) -> int:
+    """Record what the consumer did with changes it acknowledged; return how many reports were new.
+
+    A refusal by the registry of record opens a case for the province's steward. The first report on a change stands.
+    Raises RejectedRequestError OUTCOME_INVALID when a change was not acknowledged or a refusal has no reason.
+    """
+    if any(outcome.kind is OutcomeKind.REFUSED and not outcome.reason for outcome in outcomes):
+        raise RejectedRequestError(
+            "OUTCOME_INVALID", "A refusal needs a reason code.", next_step="name why each refused change was refused."
+        )
+    with engine.begin() as connection:
+        _granted(connection, consumer_id)
+        acknowledged = connection.execute(
+            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id).with_for_update()
+        ).scalar_one()
+        if any(not 0 < outcome.feed_seq <= acknowledged for outcome in outcomes):
+            raise RejectedRequestError(
+                "OUTCOME_INVALID",
+                f"An outcome names a change that {consumer_id} has not acknowledged (acknowledged: {acknowledged}).",
+                next_step="acknowledge what was pulled first, then report on it.",
+            )
+        return _record_outcomes(connection, consumer_id, outcomes, now)
+
+
+def _record_outcomes(connection: sa.Connection, consumer_id: str, outcomes: Sequence[Outcome], now: datetime) -> int:
+    told = staged(
+        connection,
+        "told",
+        pa.table(
+            {
+                "feed_seq": pa.array([outcome.feed_seq for outcome in outcomes], pa.int64()),
+                "outcome": pa.array([str(outcome.kind) for outcome in outcomes], pa.string()),
+                "reason": pa.array([outcome.reason for outcome in outcomes], pa.string()),
+            }
+        ),
+    )
+    insert = pg.insert(feed_outcome).from_select(
+        ["consumer_id", "feed_seq", "outcome", "reason", "reported_at"],
+        sa.select(
+            sa.cast(sa.literal(consumer_id), sa.Text),
+            told.c.feed_seq,
+            told.c.outcome,
+            told.c.reason,
+            sa.literal(now, sa.DateTime(timezone=True)),
+        )
+        .ext(pg.distinct_on(told.c.feed_seq))
+        .order_by(told.c.feed_seq),
+    )
+    new = connection.scalars(insert.on_conflict_do_nothing().returning(feed_outcome.c.feed_seq)).all()
+    if not new:
+        return 0
+    fresh = staged(connection, "fresh", pa.table({"feed_seq": pa.array(new, pa.int64())}))
+    ours = _carried(connection, consumer_id).join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
+    ours = ours.join(
+        feed_outcome,
+        sa.and_(feed_outcome.c.feed_seq == feed_entry.c.feed_seq, feed_outcome.c.consumer_id == consumer_id),
+    )
+    applied = ours.where(feed_outcome.c.outcome == str(OutcomeKind.APPLIED))
+    lifecycle_moves.move(
+        connection, applied, to=State.APPLIED, cause="APPLIED_BY_REGISTRY", now=now, consumer_id=consumer_id
+    )
+    cases.open_refusals(connection, consumer_id=consumer_id, fresh=fresh, now=now)
+    return len(new)
+
+
+def _carried(connection: sa.Connection, consumer_id: str) -> sa.Select[tuple[int]]:
+    """The updates carried by changes of the kinds for which `consumer_id` is the registry of record."""
+    kinds = connection.scalars(
+        sa.select(consumer_grant.c.kind).where(consumer_grant.c.consumer_id == consumer_id, consumer_grant.c.of_record)
+    ).all()
+    return (
+        sa.select(change_record.c.record_id)
+        .join(change, change.c.change_id == change_record.c.change_id)
+        .join(feed_entry, feed_entry.c.change_id == change.c.change_id)
+        .where(change.c.kind.in_(kinds))
+    )
+
+
+def _granted(connection: sa.Connection, consumer_id: str) -> Mapping[RecordKind, Sequence[str]]:
+    rows = connection.execute(
+        sa.select(consumer_grant.c.kind, consumer_grant.c.fields).where(consumer_grant.c.consumer_id == consumer_id)
+    ).all()
+    if not rows:
+        raise RejectedRequestError(
+            "CONSUMER_UNKNOWN",
+            "No such registry, or it has no grant.",
+            next_step="check the registry's name, or have its grant entered.",
+        )
+    return {RecordKind(kind): fields for kind, fields in sorted(rows)}
+
+
+def _head(connection: sa.Connection) -> Cursor:
+    row = connection.execute(sa.select(feed_head.c.epoch, feed_head.c.feed_seq)).one()
+    return Cursor(epoch=row.epoch, sequence=row.feed_seq)
+
+
+def _check_cursor(cursor: Cursor, newest: Cursor) -> None:
+    if cursor.epoch != newest.epoch:
+        raise RejectedRequestError(
+            "CURSOR_EPOCH",
+            f"The cursor is of epoch {cursor.epoch}; the feed is in epoch {newest.epoch}.",
+            next_step="take a snapshot and go on from its cursor.",
+        )
+    if not 0 <= cursor.sequence <= newest.sequence:
+        raise RejectedRequestError(
+            "CURSOR_INVALID",
+            f"The cursor points to {cursor.sequence}; the feed reaches from 0 to {newest.sequence}.",
+            next_step="use a cursor that this feed gave out.",
+        )
+
+
+def _changes(connection: sa.Connection, kind: RecordKind, fields: Sequence[str], *, after: int, upto: int) -> pa.Table:
+    golden = golden_tables[kind]
+    previous = golden.alias("previous")
+    columns: list[sa.ColumnElement[Any]] = [
+        feed_entry.c.feed_seq,
+        change.c.subject_id,
+        change.c.cause,
+        change.c.replaced_by,
+        change.c.traceparent,
+        *(golden.c[name] for name in fields),
+        *(previous.c[name].label(f"previous_{name}") for name in fields),
+    ]
+    schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
+    if upto <= after:
+        return schema.empty_table()
+    query = (
+        sa.select(*columns)
+        .select_from(
+            feed_entry.join(change, change.c.change_id == feed_entry.c.change_id)
+            .outerjoin(golden, golden.c.change_id == change.c.change_id)
+            .outerjoin(previous, previous.c.change_id == change.c.previous_change_id)
+        )
+        .where(feed_entry.c.feed_seq > after, feed_entry.c.feed_seq <= upto, change.c.kind == str(kind))
+        .order_by(feed_entry.c.feed_seq)
+    )
+    return copy_out(connection, query, schema)
+
+
+def _published(connection: sa.Connection, kind: RecordKind, fields: Sequence[str], *, upto: int) -> pa.Table:
+    golden = golden_tables[kind]
+    newest = (
+        sa.select(change.c.subject_id, change.c.change_id, feed_entry.c.feed_seq)
+        .ext(pg.distinct_on(change.c.subject_id))
+        .join(feed_entry, feed_entry.c.change_id == change.c.change_id)
+        .where(change.c.kind == str(kind), feed_entry.c.feed_seq <= upto)
+        .order_by(change.c.subject_id, feed_entry.c.feed_seq.desc())
+        .subquery()
+    )
+    columns = [newest.c.subject_id, newest.c.feed_seq, *(golden.c[name] for name in fields)]
+    # A subject whose last change took it away has no golden row there, and so no row here.
+    query = sa.select(*columns).join(golden, golden.c.change_id == newest.c.change_id).order_by(newest.c.subject_id)
+    return copy_out(connection, query, pa.schema([pa.field(column.name, arrow_type(column)) for column in columns]))
+
+
+def arrow_type(column: sa.ColumnElement[Any]) -> pa.DataType:
+    """The Arrow type in which a column of the golden tables leaves the store."""
+    return _ARROW_TYPES[type(column.type)]

@@ -1,0 +1,402 @@
+"""What reconciling a province reads, and the one transaction in which it writes the difference."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from adapters.canonical import RecordKind
+from reconciliation.clustering import ASSIGNMENT
+from reconciliation.detecting import HOLDS
+from reconciliation.errors import FatalStoreError
+from reconciliation.golden import golden_schema
+from reconciliation.model import OutcomeKind, State
+from reconciliation.rekeying import IDENTITIES
+from reconciliation.standing import Reconciled, Standing, heads_schema
+from reconciliation.store import cases, lifecycle_moves
+from reconciliation.store.copying import copy_in, copy_out, reserve, staged
+from reconciliation.store.tables import (
+    ROWS_PER_BATCH,
+    batch,
+    case,
+    change,
+    change_id_sequence,
+    change_record,
+    cluster_member,
+    consumer,
+    consumer_grant,
+    feed_entry,
+    feed_outcome,
+    golden_head,
+    golden_tables,
+    household_identity,
+    installation,
+    judgement,
+    link,
+    placement,
+    record_head,
+    record_tables,
+    run,
+    update_state,
+)
+
+# Computing happens inside the transaction that holds the province's lock; its statements are short.
+IDLE_SECONDS = 3_600
+STATEMENT_SECONDS = 600
+
+
+@contextlib.contextmanager
+def province_lock(engine: sa.Engine, province_code: str) -> Iterator[sa.Connection | None]:
+    """The transaction of one run over one province; None when another run holds the province."""
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"))
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
+        key = sa.func.hashtextextended(f"reconcile {province_code}", 0)
+        yield connection if connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))) else None
+
+
+def provinces_with_landings(engine: sa.Engine) -> list[str]:
+    """The provinces in which an update waits to be reconciled or a judgement came after the last run, ascending."""
+    waiting = sa.select(update_state.c.province_code).where(update_state.c.state == str(State.AWAITING_RECONCILIATION))
+    last_run = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == case.c.province_code).scalar_subquery()
+    judged = (
+        sa.select(case.c.province_code)
+        .join(judgement, judgement.c.fingerprint == case.c.fingerprint)
+        .where(judgement.c.judged_at > last_run)
+    )
+    with engine.connect() as connection:
+        return sorted(connection.scalars(sa.union(waiting, judged)))
+
+
+def provinces(engine: sa.Engine) -> list[str]:
+    """Every province that ever sent anything, ascending."""
+    with engine.connect() as connection:
+        return list(
+            connection.scalars(sa.select(record_head.c.province_code).distinct().order_by(record_head.c.province_code))
+        )
+
+
+def read(connection: sa.Connection, province_code: str) -> Standing:
+    """Everything a run needs to know of the province."""
+    return Standing(
+        namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
+        heads={kind: _heads(connection, kind, province_code) for kind in RecordKind},
+        identities=copy_out(
+            connection,
+            sa.select(*(household_identity.c[name] for name in IDENTITIES.names))
+            .where(household_identity.c.province_code == province_code)
+            .order_by(household_identity.c.source_id, household_identity.c.source_record_id),
+            IDENTITIES,
+        ),
+        assignment=copy_out(
+            connection,
+            sa.select(*(cluster_member.c[name] for name in ASSIGNMENT.names))
+            .where(cluster_member.c.province_code == province_code)
+            .order_by(cluster_member.c.record_key),
+            ASSIGNMENT,
+        ),
+        golden={kind: _golden(connection, kind, province_code) for kind in RecordKind},
+        judgements=cases.in_force(connection, province_code),
+    )
+
+
+def write(connection: sa.Connection, reconciled: Reconciled, *, province_code: str, now: datetime) -> dict[str, int]:
+    """Write what differs from what stands. Running it again with the same input writes nothing."""
+    registries = _registries(connection)
+    _upsert(connection, placement, _placed(reconciled.placements, province_code), key=["record_id"])
+    identities = _with_province(reconciled.identities, province_code)
+    _upsert(connection, household_identity, identities, key=["source_id", "source_record_id"])
+    links = _with_province(reconciled.links, province_code)
+    _replace(connection, link, links, key=["province_code", "left_key", "right_key"], province_code=province_code)
+    members = _with_province(reconciled.assignment, province_code)
+    _replace(connection, cluster_member, members, key=["record_key"], province_code=province_code)
+    counts = cases.settle(connection, reconciled.cases, province_code=province_code, now=now)
+    written = {f"cases.{kind}": number for kind, number in counts.items()}
+    written |= _hold(connection, reconciled, province_code=province_code, now=now)
+    for kind in RecordKind:
+        carried = staged(connection, f"carried_{kind}", reconciled.carried[kind])
+        published = _publish(connection, kind, reconciled.changes[kind], carried, province_code=province_code)
+        _settle_carried(connection, kind, carried, registries[kind], province_code=province_code, now=now)
+        written |= {f"changes.{kind}": published}
+    return written
+
+
+def assignment(engine: sa.Engine) -> pa.Table:
+    """Which subject each record that was linked belongs to, over all provinces: clustering.ASSIGNMENT."""
+    query = sa.select(*(cluster_member.c[name] for name in ASSIGNMENT.names)).order_by(cluster_member.c.record_key)
+    with engine.connect() as connection:
+        return copy_out(connection, query, ASSIGNMENT)
+
+
+def note_run(
+    engine: sa.Engine, *, job: str, province_code: str | None, counts: Mapping[str, int], now: datetime
+) -> None:
+    """Append that a job ran and what it counted."""
+    with engine.begin() as connection:
+        connection.execute(run.insert().values(job=job, province_code=province_code, ran_at=now, counts=dict(counts)))
+
+
+def waiting_traces(connection: sa.Connection, province_code: str) -> list[str]:
+    """The traces of the batches whose updates this run takes up, at most a thousand."""
+    waiting = (
+        sa.select(sa.func.div(update_state.c.record_id, ROWS_PER_BATCH))
+        .where(
+            update_state.c.province_code == province_code,
+            update_state.c.state == str(State.AWAITING_RECONCILIATION),
+        )
+        .distinct()
+    )
+    query = sa.select(batch.c.traceparent).where(batch.c.batch_id.in_(waiting), batch.c.traceparent.is_not(None))
+    return [trace for trace in connection.scalars(query.order_by(batch.c.batch_id).limit(1_000)) if trace]
+
+
+def _record_key() -> sa.ColumnElement[str]:
+    return record_head.c.source_id + "|" + record_head.c.source_record_id
+
+
+def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
+    record = record_tables[kind]
+    schema = heads_schema(kind)
+    own = {
+        "record_id": record_head.c.record_id,
+        "record_key": _record_key(),
+        "source_id": record_head.c.source_id,
+        "state": update_state.c.state,
+        "former_unit_code": record_head.c.former_unit_code,
+    }
+    columns = [own[name].label(name) if name in own else record.c[name] for name in schema.names]
+    query = (
+        sa.select(*columns)
+        .select_from(
+            record_head.join(record, record.c.record_id == record_head.c.record_id).join(
+                update_state, update_state.c.record_id == record_head.c.record_id
+            )
+        )
+        .where(record_head.c.province_code == province_code, record_head.c.kind == str(kind))
+        .where(update_state.c.state != str(State.WITHDRAWN))
+        .order_by(record_head.c.source_id, record_head.c.source_record_id)
+    )
+    return copy_out(connection, query, schema)
+
+
+def _golden(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
+    golden = golden_tables[kind]
+    schema = pa.schema([*golden_schema(kind), pa.field("change_id", pa.int64(), nullable=False)])
+    query = (
+        sa.select(*(golden.c[name] for name in schema.names))
+        .join(golden_head, golden_head.c.change_id == golden.c.change_id)
+        .where(golden_head.c.province_code == province_code, golden_head.c.kind == str(kind))
+        .order_by(golden.c.subject_id)
+    )
+    return copy_out(connection, query, schema)
+
+
+def _placed(placements: pa.Table, province_code: str) -> pa.Table:
+    columns = ["record_id", "outcome", "unit_code", "basis", "explanation"]
+    return _with_province(placements.select(columns), province_code)
+
+
+def _with_province(rows: pa.Table, province_code: str) -> pa.Table:
+    return rows.append_column("province_code", pa.repeat(province_code, rows.num_rows))
+
+
+def _upsert(connection: sa.Connection, target: sa.Table, rows: pa.Table, *, key: list[str]) -> sa.Table:
+    """Insert what is new, update what differs, touch nothing else."""
+    source = staged(connection, f"new_{target.name}", rows)
+    insert = pg.insert(target).from_select(
+        rows.column_names, sa.select(source).order_by(*(source.c[name] for name in key))
+    )
+    values = [name for name in rows.column_names if name not in key]
+    differs = sa.or_(*(target.c[name].is_distinct_from(insert.excluded[name]) for name in values))
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=key, set_={name: insert.excluded[name] for name in values}, where=differs
+        )
+    )
+    return source
+
+
+def _replace(
+    connection: sa.Connection, target: sa.Table, rows: pa.Table, *, key: list[str], province_code: str
+) -> None:
+    """As _upsert, and delete what the province no longer has."""
+    source = _upsert(connection, target, rows, key=key)
+    still = sa.exists().where(*(source.c[name] == target.c[name] for name in key))
+    connection.execute(target.delete().where(target.c.province_code == province_code, ~still))
+
+
+def _hold(connection: sa.Connection, reconciled: Reconciled, *, province_code: str, now: datetime) -> dict[str, int]:
+    """Move what waits for a decision to the state its case says."""
+
+    held = staged(connection, "held", reconciled.held)
+    moved = 0
+    for kind, state in HOLDS.items():
+        records = sa.select(held.c.record_id).where(held.c.kind == str(kind))
+        moved += lifecycle_moves.move(
+            connection, records, to=state, cause=kind.upper(), now=now, province_code=province_code
+        )
+    return {"held": moved}
+
+
+def _publish(
+    connection: sa.Connection, kind: RecordKind, changes: pa.Table, carried: sa.Table, *, province_code: str
+) -> int:
+    """Append the changes with their golden versions, and make them the heads; return how many."""
+    if not changes.num_rows:
+        return 0
+    ids = pa.array(reserve(connection, change_id_sequence, changes.num_rows), pa.int64())
+    numbered = changes.append_column("change_id", ids)
+    gone = pc.is_in(numbered["cause"], value_set=pa.array(["MERGED", "RETRACTED"]))
+    standing = numbered.filter(pc.invert(gone))
+    copy_in(connection, golden_tables[kind], standing.select(["change_id", *golden_schema(kind).names]))
+    fresh = staged(
+        connection,
+        f"fresh_{kind}",
+        numbered.select(["change_id", "subject_id", "cause", "previous_change_id", "replaced_by"]).append_column(
+            "gone", gone
+        ),
+    )
+    _attach(connection, carried, sa.select(fresh.c.subject_id, fresh.c.change_id).where(~fresh.c.gone).subquery())
+    newest = (
+        sa.select(change_record.c.change_id, sa.func.max(change_record.c.record_id).label("record_id"))
+        .join(fresh, fresh.c.change_id == change_record.c.change_id)
+        .group_by(change_record.c.change_id)
+        .subquery()
+    )
+    connection.execute(
+        change.insert().from_select(
+            [
+                "change_id",
+                "kind",
+                "province_code",
+                "subject_id",
+                "cause",
+                "previous_change_id",
+                "replaced_by",
+                "traceparent",
+            ],
+            sa.select(
+                fresh.c.change_id,
+                sa.cast(sa.literal(str(kind)), sa.Text),
+                sa.cast(sa.literal(province_code), sa.Text),
+                fresh.c.subject_id,
+                fresh.c.cause,
+                fresh.c.previous_change_id,
+                fresh.c.replaced_by,
+                batch.c.traceparent,
+            )
+            .outerjoin(newest, newest.c.change_id == fresh.c.change_id)
+            .outerjoin(batch, batch.c.batch_id == sa.func.div(newest.c.record_id, ROWS_PER_BATCH))
+            .order_by(fresh.c.change_id),
+        )
+    )
+    connection.execute(
+        golden_head.delete().where(golden_head.c.subject_id.in_(sa.select(fresh.c.subject_id).where(fresh.c.gone)))
+    )
+    heads = pg.insert(golden_head).from_select(
+        ["subject_id", "kind", "province_code", "change_id"],
+        sa.select(
+            fresh.c.subject_id,
+            sa.cast(sa.literal(str(kind)), sa.Text),
+            sa.cast(sa.literal(province_code), sa.Text),
+            fresh.c.change_id,
+        )
+        .where(~fresh.c.gone)
+        .order_by(fresh.c.subject_id),
+    )
+    connection.execute(
+        heads.on_conflict_do_update(index_elements=["subject_id"], set_={"change_id": heads.excluded.change_id})
+    )
+    return int(changes.num_rows)
+
+
+def _attach(connection: sa.Connection, carried: sa.Table, versions: sa.Subquery) -> None:
+    """Note that `versions` (subject_id, change_id) carry the updates of their subjects."""
+    pairs = sa.select(versions.c.change_id, carried.c.record_id).join(
+        carried, carried.c.subject_id == versions.c.subject_id
+    )
+    connection.execute(pg.insert(change_record).from_select(["change_id", "record_id"], pairs).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Registry:
+    """The registry of record for a kind, and how far it has acknowledged."""
+
+    consumer_id: str
+    acknowledged: int
+
+
+def _registries(connection: sa.Connection) -> dict[RecordKind, _Registry]:
+    """The registry of record of each kind. What they acknowledge or report waits until this transaction ends.
+
+    Else an update attached to a version while that is being acknowledged would be missed by both.
+    """
+    rows = connection.execute(
+        sa.select(consumer_grant.c.kind, consumer.c.consumer_id, consumer.c.acknowledged)
+        .join(consumer, consumer.c.consumer_id == consumer_grant.c.consumer_id)
+        .where(consumer_grant.c.of_record)
+        .order_by(consumer.c.consumer_id)
+        .with_for_update(read=True, of=consumer)
+    )
+    found = {
+        RecordKind(row.kind): _Registry(consumer_id=row.consumer_id, acknowledged=row.acknowledged) for row in rows
+    }
+    if missing := sorted(set(RecordKind) - set(found)):
+        raise FatalStoreError(f"No registry of record for {', '.join(missing)}. Next: `lienthong registries load`.")
+    return found
+
+
+def _settle_carried(
+    connection: sa.Connection,
+    kind: RecordKind,
+    carried: sa.Table,
+    registry: _Registry,
+    *,
+    province_code: str,
+    now: datetime,
+) -> None:
+    """Bring each carried update to where its subject's published version is: not pulled, pulled, or applied.
+
+    An update that changed nothing rides on the version that says the same already.
+    """
+    versions = (
+        sa.select(golden_head.c.subject_id, golden_head.c.change_id)
+        .where(golden_head.c.province_code == province_code, golden_head.c.kind == str(kind))
+        .subquery()
+    )
+    _attach(connection, carried, versions)
+    waiting = (
+        sa.select(carried.c.record_id)
+        .join(update_state, update_state.c.record_id == carried.c.record_id)
+        .join(versions, versions.c.subject_id == carried.c.subject_id)
+        .outerjoin(feed_entry, feed_entry.c.change_id == versions.c.change_id)
+        .outerjoin(
+            feed_outcome,
+            sa.and_(
+                feed_outcome.c.feed_seq == feed_entry.c.feed_seq, feed_outcome.c.consumer_id == registry.consumer_id
+            ),
+        )
+        .where(update_state.c.state.not_in([str(State.AWAITING_PULL), str(State.AWAITING_OUTCOME)]))
+    )
+    pulled = sa.func.coalesce(feed_entry.c.feed_seq <= registry.acknowledged, sa.false())
+    said = feed_outcome.c.outcome
+    for where, state, cause in (
+        (said == str(OutcomeKind.APPLIED), State.APPLIED, "APPLIED_BY_REGISTRY"),
+        (said == str(OutcomeKind.REFUSED), State.AWAITING_STEWARD, cases.REFUSED_BY_REGISTRY),
+        (sa.and_(said.is_(None), pulled), State.AWAITING_OUTCOME, "PULLED"),
+        (sa.and_(said.is_(None), ~pulled), State.AWAITING_PULL, "PUBLISHED"),
+    ):
+        lifecycle_moves.move(
+            connection,
+            waiting.where(where),
+            to=state,
+            cause=cause,
+            now=now,
+            province_code=province_code,
+            consumer_id=registry.consumer_id,
+        )

@@ -1,0 +1,409 @@
+"""Every table of the registry. Columns that hold data about a person say so; a test refuses a column that says neither.
+
+The shape: record versions are wide and append-only, everything that changes is narrow. A record version is an
+*update*; `record_id` = `batch_id` x 10,000 + its row, so a receipt and a row name an update without a look-up.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+from adapters.canonical import SCHEMAS, RecordKind
+from reconciliation.golden import GOLDEN_FIELDS
+from reconciliation.lifecycle import TERMINAL
+from reconciliation.model import CaseKind, Decision, OutcomeKind, State
+
+ROWS_PER_BATCH = 10_000  # the cap on records in a batch, and the stride of record_id
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
+    pa.string(): sa.Text(),
+    pa.int8(): sa.SmallInteger(),
+    pa.int16(): sa.SmallInteger(),
+    pa.int32(): sa.Integer(),
+    pa.int64(): sa.BigInteger(),
+    pa.date32(): sa.Date(),
+}
+
+# The canonical columns that say nothing about a person by themselves; every other one is personal.
+PLAIN_CANONICAL = {"row", "source_version", "event_date", "unit_code", "unit_vintage", "scheme", "member_count"}
+
+
+class Xid8(sa.types.UserDefinedType[int]):
+    """A 64-bit transaction id. It orders commits only together with a snapshot's horizon, see store/feed.py."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in DDL."""
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # so that a schema read back from the database knows it
+
+
+def plain(name: str, kind: sa.types.TypeEngine[Any] | type, *args: object, **options: object) -> sa.Column[Any]:
+    """A column without personal data. Not null unless said otherwise."""
+    options.setdefault("nullable", False)
+    return sa.Column(name, kind, *args, info={"personal": False}, **options)  # type: ignore[arg-type]
+
+
+def personal(name: str, kind: sa.types.TypeEngine[Any] | type, **options: object) -> sa.Column[Any]:
+    """A column that holds data about a person: never logged, never shown unmasked by default."""
+    return sa.Column(name, kind, info={"personal": True}, **options)  # type: ignore[arg-type]
+
+
+def closed_set(
+    column: str, values: type[State] | type[CaseKind] | type[Decision] | type[OutcomeKind]
+) -> sa.CheckConstraint:
+    """A constraint that `column` holds one of the enum's values."""
+    return sa.CheckConstraint(sa.column(column).in_([sa.literal_column(f"'{value}'") for value in values]), name=column)
+
+
+def _canonical_columns(kind: RecordKind) -> Iterator[sa.Column[Any]]:
+    for field in SCHEMAS[kind]:
+        make = plain if field.name in PLAIN_CANONICAL else personal
+        if field.name != "row":  # record_id holds it
+            yield make(field.name, SQL_TYPES[field.type], nullable=field.nullable)
+
+
+def _record_table(kind: RecordKind) -> sa.Table:
+    return sa.Table(
+        f"{kind}_record",
+        metadata,
+        plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        plain("source_id", sa.Text),
+        *_canonical_columns(kind),
+    )
+
+
+# --- intake -------------------------------------------------------------------------------------------------
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    plain("batch_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("receipt_id", pg.UUID(as_uuid=True), server_default=sa.func.gen_random_uuid(), unique=True),
+    plain("source_id", sa.Text),
+    plain("epoch", sa.Text),
+    plain("sequence", sa.BigInteger),
+    plain("sha256", sa.LargeBinary),
+    plain("format", sa.Text),
+    plain("exported_on", sa.Date),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text),
+    plain("received", sa.Integer),
+    plain("accepted", sa.Integer),
+    plain("superseded", sa.Integer),
+    plain("quarantined", sa.Integer),
+    plain("findings", sa.Integer),
+    plain("landed_at", sa.DateTime(timezone=True)),
+    plain("traceparent", sa.Text, nullable=True),
+    # The exact bytes, kept while a record of the batch lies in quarantine.
+    personal("payload", sa.LargeBinary),
+    sa.UniqueConstraint("source_id", "epoch", "sequence"),
+    sa.CheckConstraint("received = accepted + superseded + quarantined", name="conserved"),
+    sa.CheckConstraint("sequence >= 1", name="sequence"),
+)
+
+record_tables: dict[RecordKind, sa.Table] = {kind: _record_table(kind) for kind in RecordKind}
+
+record_head = sa.Table(
+    "record_head",
+    metadata,
+    plain("source_id", sa.Text, primary_key=True),
+    personal("source_record_id", sa.Text, primary_key=True),
+    plain("record_id", sa.BigInteger, unique=True),
+    plain("source_version", sa.BigInteger),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text, index=True),
+    # The unit its newest version on the old list named: what the register itself knew before the merger.
+    plain("former_unit_code", sa.Text, nullable=True),
+)
+
+finding = sa.Table(
+    "finding",
+    metadata,
+    plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id"), primary_key=True),
+    plain("position", sa.Integer, primary_key=True, autoincrement=False),  # in the batch's list of findings, from 0
+    plain("row", sa.Integer),
+    plain("column", sa.Text, nullable=True),
+    plain("code", sa.Text),
+    plain("severity", sa.Text),
+    plain("seen", sa.Text, nullable=True),  # masked by the adapters
+    personal("source_record_id", sa.Text),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id"), primary_key=True),
+    plain("row", sa.Integer, primary_key=True, autoincrement=False),
+    plain("codes", sa.Text),  # the error codes, separated by spaces
+    personal("source_record_id", sa.Text),
+    personal(
+        "raw", sa.LargeBinary
+    ),  # the record's exact bytes where the format has them; the batch's payload has them always
+)
+
+# --- lifecycle ----------------------------------------------------------------------------------------------
+
+update_state = sa.Table(
+    "update_state",
+    metadata,
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text),
+    plain("source_id", sa.Text),
+    plain("state", sa.Text),
+    plain("cause", sa.Text),
+    plain("since", sa.DateTime(timezone=True)),
+    plain("owner", sa.Text, nullable=True),
+    plain("deadline", sa.DateTime(timezone=True), nullable=True),
+    closed_set("state", State),
+    # The sentence that is the product: exactly one state (the key), terminal or with an owner and a deadline.
+    sa.CheckConstraint(
+        sa.case(
+            (
+                sa.column("state").in_([sa.literal_column(f"'{state}'") for state in sorted(TERMINAL)]),
+                sa.and_(sa.column("owner").is_(None), sa.column("deadline").is_(None)),
+            ),
+            else_=sa.and_(sa.column("owner").is_not(None), sa.column("deadline").is_not(None)),
+        ),
+        name="owned",
+    ),
+)
+sa.Index("update_state_province_code_state_idx", update_state.c.province_code, update_state.c.state)
+sa.Index("update_state_deadline_idx", update_state.c.deadline, postgresql_where=update_state.c.deadline.is_not(None))
+
+update_move = sa.Table(
+    "update_move",
+    metadata,
+    plain("move_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("record_id", sa.BigInteger, index=True),
+    plain("moved_at", sa.DateTime(timezone=True)),
+    plain("from_state", sa.Text, nullable=True),
+    plain("to_state", sa.Text),
+    plain("cause", sa.Text),
+)
+
+# --- reconciliation -----------------------------------------------------------------------------------------
+
+placement = sa.Table(
+    "placement",
+    metadata,
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("province_code", sa.Text, index=True),
+    plain("outcome", sa.Text),  # current | retired | judged | ambiguous | unknown
+    plain("unit_code", sa.Text, nullable=True),  # today's
+    plain("basis", sa.Text, nullable=True),  # resolution and clause, or the judgement
+    plain("explanation", sa.Text),
+)
+
+household_identity = sa.Table(
+    "household_identity",
+    metadata,
+    plain("source_id", sa.Text, primary_key=True),
+    personal("source_record_id", sa.Text, primary_key=True),
+    plain("province_code", sa.Text, index=True),
+    plain("household_id", sa.Text),
+    personal("household_number", sa.Text),  # today's, unique in its unit
+    personal("former_number", sa.Text),  # as the source has it: an alias for ever
+    plain("rekeyed", sa.Boolean),
+)
+
+link = sa.Table(
+    "link",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    personal("left_key", sa.Text, primary_key=True),
+    personal("right_key", sa.Text, primary_key=True),
+    plain("weight", sa.Double),
+    plain("decision", sa.Text),
+    plain("explanation", sa.Text),  # levels reached and their weights; no values
+    plain("model", sa.Text),
+)
+
+cluster_member = sa.Table(
+    "cluster_member",
+    metadata,
+    personal("record_key", sa.Text, primary_key=True),
+    plain("subject_id", sa.Text, index=True),
+    plain("province_code", sa.Text, index=True),
+)
+
+# The golden columns that say nothing about a person by themselves.
+PLAIN_GOLDEN = {"unit_code", "household_id", "person_id", "scheme", "member_count"}
+
+
+def _golden_table(kind: RecordKind) -> sa.Table:
+    columns = [
+        (plain if name in PLAIN_GOLDEN else personal)(name, SQL_TYPES[data_type], nullable=True)
+        for name, data_type in GOLDEN_FIELDS[kind].items()
+    ]
+    return sa.Table(
+        f"golden_{kind}",
+        metadata,
+        plain("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        plain("subject_id", sa.Text),
+        *columns,
+        plain("provenance", sa.Text),
+    )
+
+
+# One row a published version; append-only. `provenance` names, per field, the record it was taken from.
+golden_tables: dict[RecordKind, sa.Table] = {kind: _golden_table(kind) for kind in RecordKind}
+
+golden_head = sa.Table(
+    "golden_head",
+    metadata,
+    plain("subject_id", sa.Text, primary_key=True),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text, index=True),
+    plain("change_id", sa.BigInteger, unique=True),
+)
+
+case = sa.Table(
+    "case",
+    metadata,
+    plain("case_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("fingerprint", sa.Text, unique=True),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text),
+    plain("owner", sa.Text),
+    plain("opened_at", sa.DateTime(timezone=True)),
+    plain("deadline", sa.DateTime(timezone=True)),
+    # Closed without a judgement: the records no longer raise the question. It opens again when they do.
+    plain("obsolete_since", sa.DateTime(timezone=True), nullable=True),
+    personal("record_keys", pg.ARRAY(sa.Text)),
+    plain("evidence", pg.JSONB),  # codes, weights and unit codes; no values of a person's
+    closed_set("kind", CaseKind),
+)
+sa.Index("case_province_code_kind_idx", case.c.province_code, case.c.kind)
+
+judgement = sa.Table(
+    "judgement",
+    metadata,
+    plain("judgement_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("fingerprint", sa.Text, index=True),
+    plain("decision", sa.Text),
+    plain("value", sa.Text, nullable=True),
+    plain("reason", sa.Text),
+    plain("steward", sa.Text),
+    plain("judged_at", sa.DateTime(timezone=True)),
+    plain("reverses", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), nullable=True, unique=True),
+    closed_set("decision", Decision),
+)
+
+# --- feed ---------------------------------------------------------------------------------------------------
+
+change_id_sequence = sa.Sequence("change_id_seq", metadata=metadata)
+
+# The outbox: written in the transaction that makes the change, ordered afterwards by the sequencer.
+change = sa.Table(
+    "change",
+    metadata,
+    plain("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), index=True),
+    plain("kind", sa.Text),
+    plain("province_code", sa.Text),
+    plain("subject_id", sa.Text, index=True),
+    plain("cause", sa.Text),
+    plain("previous_change_id", sa.BigInteger, nullable=True),
+    plain("replaced_by", sa.Text, nullable=True),  # the subject that this one became part of
+    plain("traceparent", sa.Text, nullable=True),
+)
+
+# Which updates a change carries.
+change_record = sa.Table(
+    "change_record",
+    metadata,
+    plain("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Index("change_record_record_id_idx", "record_id"),
+)
+
+feed_head = sa.Table(
+    "feed_head",
+    metadata,
+    plain("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    plain("epoch", sa.BigInteger),
+    plain("feed_seq", sa.BigInteger),
+    plain("horizon", Xid8()),  # every change of an older transaction has been sequenced
+    sa.CheckConstraint("singleton", name="one_row"),
+)
+
+# What makes this installation's ids and tokens its own. Random, made by the first migration, never shown.
+installation = sa.Table(
+    "installation",
+    metadata,
+    plain("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    plain("namespace", sa.Text),  # subject ids are derived with it, so that no id can be traced back to a source's key
+    plain("cursor_secret", sa.LargeBinary),
+    sa.CheckConstraint("singleton", name="one_row"),
+)
+
+feed_entry = sa.Table(
+    "feed_entry",
+    metadata,
+    plain("feed_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("change_id", sa.BigInteger, sa.ForeignKey("change.change_id"), unique=True),
+    plain("published_at", sa.DateTime(timezone=True)),
+)
+
+consumer = sa.Table(
+    "consumer",
+    metadata,
+    plain("consumer_id", sa.Text, primary_key=True),
+    plain("name", sa.Text),
+    plain("acknowledged", sa.BigInteger, server_default=sa.text("0")),
+    plain("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+)
+
+consumer_grant = sa.Table(
+    "consumer_grant",
+    metadata,
+    plain("consumer_id", sa.Text, sa.ForeignKey("consumer.consumer_id"), primary_key=True),
+    plain("kind", sa.Text, primary_key=True),
+    plain("fields", pg.ARRAY(sa.Text)),
+    plain("of_record", sa.Boolean),  # the registry whose outcome closes an update of this kind
+    plain("purpose", sa.Text),
+    plain("legal_reference", sa.Text),
+)
+sa.Index(
+    "consumer_grant_of_record_key", consumer_grant.c.kind, unique=True, postgresql_where=consumer_grant.c.of_record
+)
+
+feed_outcome = sa.Table(
+    "feed_outcome",
+    metadata,
+    plain("consumer_id", sa.Text, sa.ForeignKey("consumer.consumer_id"), primary_key=True),
+    plain("feed_seq", sa.BigInteger, sa.ForeignKey("feed_entry.feed_seq"), primary_key=True),
+    plain("outcome", sa.Text),
+    plain("reason", sa.Text, nullable=True),
+    plain("reported_at", sa.DateTime(timezone=True)),
+    closed_set("outcome", OutcomeKind),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    plain("run_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("job", sa.Text),
+    plain("province_code", sa.Text, nullable=True),
+    plain("ran_at", sa.DateTime(timezone=True)),
+    plain("counts", pg.JSONB),
+)

@@ -1,0 +1,110 @@
+"""The model file: what each level of each comparison weighs, how that was taught, and the thresholds.
+
+Weights are log2 and additive (Fellegi–Sunter). A file is read once, checked against the declared comparisons,
+and never changed: teaching again writes another file.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+from reconciliation.comparing import COMPARISONS
+from reconciliation.errors import ReconciliationError
+
+FORMAT = 1
+SHIPPED = "persons.json"
+
+
+class FatalModelError(ReconciliationError):
+    """The model file is not one this release can use: teach again, or name another file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelWeight:
+    """One level: its share among matches (m) and among non-matches (u) of the pairs taught by, and its weight."""
+
+    level: str
+    m: float | None  # None where the weight is fixed by declaration
+    u: float | None
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonWeights:
+    """The levels of one comparison, in the declared order."""
+
+    comparison: str
+    levels: tuple[LevelWeight, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the weights came to be."""
+
+    method: str
+    records: int
+    pairs_equal: int  # candidate pairs with equal personal numbers
+    pairs_unequal: int
+    number_error: float  # estimated share of matches whose numbers differ
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Weights and thresholds. A pair's weight is `base` plus one weight per comparison that can be made."""
+
+    name: str
+    base: float
+    upper: float  # from here a pair is linked
+    lower: float  # from here, below `upper`, it is a case
+    comparisons: tuple[ComparisonWeights, ...]
+    training: Training
+    format: int = FORMAT
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Read a model file, or the shipped one; raises FatalModelError when it does not fit the declared comparisons."""
+    place = resources.files("reconciliation") / "models" / SHIPPED if path is None else path
+    try:
+        stated = json.loads(place.read_text(encoding="utf-8"))
+        model = Model(
+            name=stated["name"],
+            base=float(stated["base"]),
+            upper=float(stated["upper"]),
+            lower=float(stated["lower"]),
+            comparisons=tuple(
+                ComparisonWeights(
+                    comparison=comparison["comparison"],
+                    levels=tuple(LevelWeight(**level) for level in comparison["levels"]),
+                )
+                for comparison in stated["comparisons"]
+            ),
+            training=Training(**stated["training"]),
+            format=stated["format"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"model file {place.name}: {type(error).__name__}. Next: teach again, or name another file."
+        raise FatalModelError(message) from error
+    _check(model, place.name)
+    return model
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Write the model as JSON; the same model gives the same bytes."""
+    path.write_text(json.dumps(asdict(model), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _check(model: Model, place: str) -> None:
+    if model.format != FORMAT:
+        message = f"model file {place}: format {model.format}, this release reads {FORMAT}. Next: teach again."
+        raise FatalModelError(message)
+    declared = [(comparison.name, [level.name for level in comparison.levels]) for comparison in COMPARISONS]
+    held = [(weights.comparison, [level.level for level in weights.levels]) for weights in model.comparisons]
+    for expected, found in zip(declared, held, strict=False):
+        if expected != found:
+            message = f"model file {place}: comparison {expected[0]} differs from its declaration. Next: teach again."
+            raise FatalModelError(message)
+    if len(declared) != len(held) or model.lower > model.upper:
+        message = f"model file {place}: comparisons missing or thresholds out of order. Next: teach again."
+        raise FatalModelError(message)

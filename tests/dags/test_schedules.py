@@ -1,0 +1,64 @@
+"""What every schedule must be: known by name, thin, owned, tried again, cheap to read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dags import running
+from gateway.cli.airflow import ROOT
+from tests.dags.conftest import InAirflow
+
+DAGS = ROOT / "dags"
+EXPECTED = {"reconcile_records", "flag_stuck_updates", "publish_snapshot"}
+TAGS = {"reconciliation", "lifecycle", "publication"}
+OWNERS = {"registry"}
+BESIDES = {"doorbell.py", "landings.py", "running.py"}  # what the schedules share; no schedule themselves
+
+
+@pytest.mark.airflow
+def test_the_schedules_are_these_and_keep_the_rules(in_airflow: InAirflow) -> None:
+    seen = in_airflow()
+
+    assert seen["import_errors"] == {}
+    assert seen["loaded"] == [], "reading a schedule has loaded the registry"
+    assert set(seen["dags"]) == EXPECTED
+    for dag_id, dag in seen["dags"].items():
+        assert dag["file"] == f"{dag_id}.py"
+        assert len(dag["tags"]) == 1
+        assert set(dag["tags"]) <= TAGS
+        assert (dag["catchup"], dag["max_active_runs"], dag["documented"]) == (False, 1, True)
+        assert {task["owner"] for task in dag["tasks"].values()} <= OWNERS
+        assert {task["retries"] for task in dag["tasks"].values()} == {2}
+    mapped = {task_id for dag in seen["dags"].values() for task_id, task in dag["tasks"].items() if task["mapped"]}
+    assert mapped == {"reconcile", "publish"}
+
+
+def test_the_folder_holds_schedules_and_what_they_share_and_is_no_package() -> None:
+    files = {path.name for path in DAGS.glob("*.py")}
+
+    assert files == {f"{dag_id}.py" for dag_id in EXPECTED} | BESIDES
+    assert set((DAGS / ".airflowignore").read_text().split()) == BESIDES
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_a_schedule_is_short(dag_id: str) -> None:
+    assert len((DAGS / f"{dag_id}.py").read_text(encoding="utf-8").splitlines()) < 60
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.name)
+def test_no_schedule_holds_an_address_a_secret_or_a_stored_setting(path: Path) -> None:
+    words = set(re.findall(r"[a-z_]+", path.read_text(encoding="utf-8").lower()))
+
+    assert words.isdisjoint({"postgresql", "psycopg", "hook", "basehook", "conn_id", "variable_get"})
+    assert "airflow.models" not in path.read_text(encoding="utf-8")
+
+
+def test_settings_come_from_the_environment_and_the_database_has_no_default(tmp_path: Path) -> None:
+    given = {"LIENTHONG_DATABASE_URL": "url", "LIENTHONG_SNAPSHOT_FOLDER": str(tmp_path)}
+
+    assert running.settings(given) == running.Settings(
+        database_url="url", snapshot_folder=tmp_path, trace_file=None, otlp_endpoint=None
+    )
+    with pytest.raises(KeyError, match="LIENTHONG_DATABASE_URL"):
+        running.settings({})

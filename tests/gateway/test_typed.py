@@ -1,0 +1,107 @@
+import tracemalloc
+from datetime import date
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters import catalogue
+from adapters.canonical import RecordKind
+from adapters.normalise import normalise_rows
+from gateway.caps import MAX_RECORDS
+from gateway.errors import Reason, RejectedCallError
+from gateway.typed import as_typed, read_typed
+from gateway.v1 import records_pb2
+from tests.gateway.batches import typed
+
+SOURCES = {"person": "lao-cai.population", "household": "lao-cai.household", "insurance": "lao-cai.insurance"}
+EMPTY_RECORD = b"\x0a\x00"  # field 1, a message of no bytes
+
+
+def refused(payload: bytes) -> Reason:
+    with pytest.raises(RejectedCallError) as caught:
+        read_typed(payload, kind=RecordKind.PERSON)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", list(RecordKind))
+def test_every_field_of_a_message_is_a_column_of_its_dialect(kind: RecordKind) -> None:
+    source = as_typed(catalogue.load().sources[SOURCES[kind]])
+    message = records_pb2.DESCRIPTOR.message_types_by_name[f"{kind.capitalize()}Record"]
+
+    assert set(source.dialect.source_columns) == set(message.fields_by_name)
+    assert source.dialect.kind is kind
+
+
+def test_a_record_becomes_a_canonical_row() -> None:
+    source = as_typed(catalogue.load().sources["lao-cai.population"])
+
+    normalised = normalise_rows(
+        read_typed(typed(3), kind=RecordKind.PERSON), source=source, exported_on=date(2025, 7, 10)
+    )
+
+    assert normalised.received == normalised.table.num_rows == 3
+    row = normalised.table.to_pylist()[0]
+    assert (row["full_name"], row["birth_year"], row["birth_month"], row["sex"]) == ("Giàng A Páo", 1980, None, "male")
+    assert (row["unit_code"], row["unit_vintage"]) == ("02677", date(2025, 7, 1))
+
+
+def test_an_absent_field_is_null_and_an_empty_one_is_not() -> None:
+    payload = records_pb2.TypedRecords(persons=[records_pb2.PersonRecord(hamlet="")]).SerializeToString()
+
+    row = read_typed(payload, kind=RecordKind.PERSON).to_pylist()[0]
+
+    assert row["hamlet"] == b""
+    assert row["address"] is None
+
+
+def test_a_name_that_is_no_utf8_costs_its_record_and_not_the_batch() -> None:
+    source = as_typed(catalogue.load().sources["lao-cai.population"])
+    payload = typed(3).replace("Páo".encode(), b"P\xff\xff\xff", 1)
+
+    rows = read_typed(payload, kind=RecordKind.PERSON)
+    normalised = normalise_rows(rows, source=source, exported_on=date(2025, 7, 10))
+
+    assert normalised.table.num_rows == 2
+    assert normalised.findings["code"].to_pylist() == ["ENCODING_INVALID"]
+
+
+def test_the_cap_on_records_is_met_exactly() -> None:
+    assert read_typed(typed(MAX_RECORDS), kind=RecordKind.PERSON).num_rows == MAX_RECORDS
+    assert refused(typed(MAX_RECORDS + 1)) is Reason.TOO_MANY_RECORDS
+
+
+def test_two_million_empty_records_are_refused_without_taking_memory() -> None:
+    payload = EMPTY_RECORD * 2_000_000
+    arrow_before = pa.total_allocated_bytes()
+    tracemalloc.start()
+
+    reason = refused(payload)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reason is Reason.TOO_MANY_RECORDS
+    assert peak < 1_000_000
+    assert pa.total_allocated_bytes() == arrow_before
+
+
+def test_records_of_another_kind_are_refused() -> None:
+    payload = records_pb2.TypedRecords(households=[records_pb2.HouseholdRecord()]).SerializeToString()
+
+    assert refused(payload) is Reason.KIND_MISMATCH
+    assert refused(typed(1) + payload) is Reason.KIND_MISMATCH
+
+
+def test_nothing_at_all_is_no_record() -> None:
+    assert read_typed(b"", kind=RecordKind.PERSON).num_rows == 0
+
+
+@given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda tail: typed(1)[:-5] + tail))
+def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
+    try:
+        rows = read_typed(payload, kind=RecordKind.PERSON)
+    except RejectedCallError as error:
+        assert error.reason in {Reason.UNREADABLE, Reason.KIND_MISMATCH}
+    else:
+        assert rows.num_rows <= len(payload)

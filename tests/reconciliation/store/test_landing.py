@@ -1,0 +1,134 @@
+"""A batch lands whole and once; its receipt is the same for ever; versions of a record only rise."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+
+from adapters.canonical import RecordKind
+from reconciliation.errors import RejectedRequestError
+from reconciliation.model import State
+from reconciliation.store import landing, status, tables
+from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
+
+
+def land(engine: sa.Engine, sequence: int, *records: dict[str, object], payload: bytes | None = None):
+    table = rows(RecordKind.PERSON, *records)
+    one = batch(sequence, payload=payload or f"payload {sequence}".encode())
+    return landing.land(engine, one, normalised(table), source=source(), now=NOW)
+
+
+def status_of(engine: sa.Engine, key: str):
+    return status.status_by_record(engine, source_id="yen-bai.population", source_record_id=key, now=NOW)
+
+
+def test_a_landed_record_has_a_state_an_owner_and_a_deadline(engine):
+    receipt = land(engine, 1, {"source_record_id": "A", "unit_code": "02647"})
+
+    found = status_of(engine, "A")
+
+    assert (receipt.received, receipt.accepted, receipt.replayed) == (1, 1, False)
+    assert found.state is State.AWAITING_RECONCILIATION
+    assert found.owner == "gateway/operator"
+    assert found.deadline > NOW
+    assert [move.to_state for move in found.history] == [State.AWAITING_RECONCILIATION]
+    assert status.status_by_receipt(engine, receipt_id=receipt.receipt_id, row=0, now=NOW) == found
+    assert status.status_by_receipt(engine, receipt_id=receipt.receipt_id, row=1, now=NOW) is None
+
+
+def test_the_same_batch_again_gets_the_same_receipt(engine):
+    first = land(engine, 1, {"source_record_id": "A"})
+
+    again = land(engine, 1, {"source_record_id": "A"})
+
+    assert again.replayed
+    assert again.receipt_id == first.receipt_id
+    assert again.landed_at == first.landed_at
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.update_state)) == 1
+
+
+def test_the_same_key_with_other_bytes_is_refused(engine):
+    land(engine, 1, {"source_record_id": "A"})
+
+    with pytest.raises(RejectedRequestError) as refused:
+        land(engine, 1, {"source_record_id": "B"}, payload=b"other bytes")
+
+    assert refused.value.reason == "IDEMPOTENCY_KEY_REUSED"
+    assert status_of(engine, "B") is None
+
+
+def test_one_batch_sent_on_sixteen_connections_lands_once(engine):
+    with ThreadPoolExecutor(16) as pool:
+        receipts = list(pool.map(lambda _: land(engine, 1, {"source_record_id": "A"}), range(16)))
+
+    assert len({receipt.receipt_id for receipt in receipts}) == 1
+    assert sum(not receipt.replayed for receipt in receipts) == 1
+
+
+def test_a_newer_version_supersedes_and_a_late_one_is_superseded(engine):
+    land(engine, 1, {"source_record_id": "A", "source_version": 1})
+    land(engine, 2, {"source_record_id": "A", "source_version": 3})
+
+    late = land(engine, 3, {"source_record_id": "A", "source_version": 2})
+
+    assert (late.accepted, late.superseded) == (0, 1)
+    assert status_of(engine, "A").source_version == 3
+    with engine.connect() as connection:
+        states = sa.select(tables.update_state.c.state, tables.update_state.c.cause).order_by(
+            tables.update_state.c.record_id
+        )
+        assert list(connection.execute(states)) == [
+            ("superseded", "NEWER_VERSION"),
+            ("awaiting_reconciliation", "LANDED"),
+            ("superseded", "LATE_VERSION"),
+        ]
+
+
+def test_a_repeated_version_is_superseded_and_one_reused_for_other_content_is_a_finding(engine):
+    land(
+        engine,
+        1,
+        {"source_record_id": "A", "full_name": "Lò Thị Mẩy"},
+        {"source_record_id": "B", "full_name": "Giàng A Páo"},
+    )
+
+    again = land(
+        engine,
+        2,
+        {"source_record_id": "A", "full_name": "Lò Thị Mẩy"},
+        {"source_record_id": "B", "full_name": "Giàng A Lử"},
+    )
+
+    assert (again.accepted, again.superseded, again.findings) == (0, 2, 1)
+    (finding,) = landing.list_findings(engine, again.receipt_id, after=0, limit=10)
+    assert (finding.code, finding.row, finding.source_record_id) == ("VERSION_REUSED", 1, "B")
+
+
+def test_a_record_in_quarantine_keeps_its_bytes_and_the_batch_lives(engine):
+    held = {"row": 1, "source_record_id": "B", "codes": ["DATE_INVALID"], "raw": b"B;31/02/1980"}
+    table = rows(RecordKind.PERSON, {"source_record_id": "A"})
+
+    receipt = landing.land(engine, batch(payload=b"both rows"), normalised(table, [held]), source=source(), now=NOW)
+
+    assert (receipt.received, receipt.accepted, receipt.quarantined, receipt.findings) == (2, 1, 1, 1)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(tables.quarantine.c.raw)) == b"B;31/02/1980"
+        assert connection.scalar(sa.select(tables.batch.c.payload)) == b"both rows"
+
+
+def test_the_last_durable_sequence_stops_at_the_first_gap(engine):
+    for sequence in (1, 2, 4):
+        land(engine, sequence, {"source_record_id": str(sequence)})
+
+    assert landing.last_durable_sequence(engine, source_id="yen-bai.population", epoch="e1") == 2
+    assert landing.last_durable_sequence(engine, source_id="yen-bai.population", epoch="e2") == 0
+
+
+def test_the_unit_before_the_merger_stays_known_when_a_newer_version_names_todays(engine):
+    land(engine, 1, {"source_record_id": "A", "unit_code": "04252", "unit_vintage": date(2025, 6, 30)})
+    land(engine, 2, {"source_record_id": "A", "source_version": 2, "unit_code": "04279"})
+
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(tables.record_head.c.former_unit_code)) == "04252"

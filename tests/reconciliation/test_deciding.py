@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from reconciliation.candidates import RECORDS
+from reconciliation.deciding import APART, DECISIONS, LINKS, NUMBERS, PAIRS, Effort, Linked, explain, link
+from reconciliation.weights import load_model
+from tests.reconciliation.people import made_up, pool
+
+MODEL = load_model()
+PERSON = {
+    "personal_number": "010185000123",
+    "full_name": "Nguyễn Thị Hòa",
+    "birth_year": 1985,
+    "birth_month": 3,
+    "birth_day": 9,
+    "sex": "female",
+    "current_unit_code": "02650",
+}
+STRANGER = {"full_name": "Vũ Văn Nam", "birth_year": 1960, "sex": "male", "current_unit_code": "03110"}
+
+
+def pairs(*keys: tuple[str, str]) -> pa.Table:
+    return pa.table([[one for one, _ in keys], [other for _, other in keys]], schema=PAIRS)
+
+
+def decided(result: Linked) -> dict[tuple[str, str], tuple[str, str]]:
+    return {
+        (row["left_key"], row["right_key"]): (row["decision"], row["decided_by"])
+        for row in result.decisions.to_pylist()
+    }
+
+
+def test_one_person_in_two_systems_is_linked() -> None:
+    result = link(pool(PERSON, PERSON, STRANGER), model=MODEL)
+
+    assert decided(result) == {("r0", "r1"): ("link", "weight")}
+    assert result.links["weight"].to_pylist() == result.decisions["weight"].to_pylist()
+
+
+def test_tables_have_their_stated_schemas() -> None:
+    for records in (pool(PERSON, PERSON), RECORDS.empty_table()):
+        result = link(records, model=MODEL)
+
+        assert result.decisions.schema == DECISIONS
+        assert result.links.schema == LINKS
+        assert result.apart.schema == APART
+        assert result.numbers.schema == NUMBERS
+
+
+def test_the_weight_is_the_sum_of_its_parts() -> None:
+    records, _ = made_up(400, seed=3)
+
+    rows = link(records, model=MODEL).decisions.to_pylist()
+
+    assert rows
+    for row in rows:
+        parts = sum(weight for weight in row["weights"].values() if weight is not None)
+        assert row["weight"] == pytest.approx(MODEL.base + parts)
+
+
+def test_thresholds_part_links_cases_and_nothing() -> None:
+    records = pool(PERSON, PERSON)
+    weight = link(records, model=MODEL).decisions["weight"][0].as_py()
+    unnumbered = pool(PERSON | {"personal_number": None}, PERSON)
+    bare = link(unnumbered, model=replace(MODEL, lower=-99.0, upper=-99.0)).decisions["weight"][0].as_py()
+
+    assert decided(link(records, model=replace(MODEL, upper=weight))) == {("r0", "r1"): ("link", "weight")}
+    assert decided(link(unnumbered, model=replace(MODEL, upper=bare + 1, lower=bare))) == {
+        ("r0", "r1"): ("case", "weight")
+    }
+    assert decided(link(unnumbered, model=replace(MODEL, upper=bare + 2, lower=bare + 1))) == {}
+
+
+def test_twins_are_a_case_and_kept_apart_however_alike() -> None:
+    home = {"household_number": "000012345", "source_id": "lao-cai.population", "personal_number": None}
+    twin = PERSON | home | {"full_name": "Nguyễn Thị Hoan", "household_key": "lao-cai.population|12345"}
+    other = PERSON | home | {"household_key": "lao-cai.population|12345"}
+
+    result = link(pool(other, twin), model=replace(MODEL, lower=-99.0, upper=-50.0))
+
+    assert decided(result) == {("r0", "r1"): ("case", "veto")}
+    assert result.links.num_rows == 0
+    assert result.apart.to_pylist() == [{"left_key": "r0", "right_key": "r1", "reason": "twins"}]
+
+
+def test_one_number_of_two_people_is_a_case() -> None:
+    shared = {"personal_number": "010185000123"}
+
+    result = link(pool(PERSON, STRANGER | shared), model=MODEL)
+
+    assert decided(result) == {("r0", "r1"): ("case", "number")}
+
+
+def test_a_must_link_binds_even_what_no_rule_finds() -> None:
+    result = link(pool(PERSON, STRANGER), model=MODEL, must_link=pairs(("r1", "r0")))
+
+    assert decided(result) == {("r0", "r1"): ("link", "judgement")}
+    assert result.links["weight"].to_pylist() == [float("inf")]
+    assert result.decisions["rule"].to_pylist() == [None]
+
+
+def test_a_cannot_link_is_never_asked_again() -> None:
+    result = link(pool(PERSON, PERSON), model=MODEL, cannot_link=pairs(("r1", "r0")))
+
+    assert result.decisions.num_rows == 0
+    assert result.apart.to_pylist() == [{"left_key": "r0", "right_key": "r1", "reason": "judgement"}]
+
+
+def test_a_must_link_outranks_a_veto() -> None:
+    home = {"household_key": "x|1", "personal_number": None}
+
+    result = link(
+        pool(PERSON | home, PERSON | home | {"full_name": "Nguyễn Thị Hoan"}),
+        model=MODEL,
+        must_link=pairs(("r0", "r1")),
+    )
+
+    assert decided(result) == {("r0", "r1"): ("link", "judgement")}
+    assert result.apart.num_rows == 0
+
+
+def test_judgements_on_records_that_left_the_pool_are_left_out() -> None:
+    result = link(pool(PERSON), model=MODEL, must_link=pairs(("r0", "gone")), cannot_link=pairs(("gone", "r0")))
+
+    assert result.links.num_rows == 0
+    assert result.apart.num_rows == 0
+
+
+def test_only_numbers_that_agree_with_their_record_are_trusted() -> None:
+    result = link(pool(PERSON, PERSON | {"sex": "male"}, PERSON | {"personal_number": None}), model=MODEL)
+
+    assert result.numbers.to_pylist() == [{"record_key": "r0", "personal_number": "010185000123"}]
+
+
+def test_order_and_portions_of_the_work_change_nothing() -> None:
+    records, _ = made_up(1_000, seed=4)
+    backwards = records.take(pa.array(range(records.num_rows - 1, -1, -1)))
+
+    whole = link(records, model=MODEL)
+    portions = link(backwards, model=MODEL, effort=Effort(threads=1, pairs_at_a_time=500))
+
+    assert whole.decisions.num_rows > 500
+    assert portions.decisions.equals(whole.decisions)
+    assert portions.apart.equals(whole.apart)
+    assert portions.blocks.equals(whole.blocks)
+
+
+def test_an_explanation_gives_levels_and_weights_and_nobodys_data() -> None:
+    rows = link(pool(PERSON, PERSON, STRANGER | {"personal_number": PERSON["personal_number"]}), model=MODEL).decisions
+
+    said = [explain(row, model=MODEL) for row in rows.to_pylist()]
+
+    linked = said[pc.index(rows["decision"], "link").as_py()]
+    assert linked.en.startswith("One person. Weight ")
+    assert "equal personal numbers +14.0" in linked.en
+    assert "trùng số định danh +14.0" in linked.vi
+    assert any("the rest disagrees" in part.en for part in said)
+    for text in (text for part in said for text in (part.vi, part.en)):
+        assert not any(str(value) in text for value in PERSON.values() if isinstance(value, str) and value != "female")
