@@ -31,6 +31,9 @@ FINDINGS = pa.schema(
 BATCH_ROW = -1
 SHAPE_LENGTH = 40
 
+# Control, format (zero width, bidi) and never-assigned characters.
+INVISIBLE = r"[\x{0}-\x{1F}\x{7F}-\x{9F}\p{Cf}\x{2028}\x{2029}\x{FFFE}\x{FFFF}]"
+
 
 class Severity(StrEnum):
     """What a finding means for its row."""
@@ -72,10 +75,9 @@ def flag(code: str, mask: pa.Array, values: pa.Array, *, is_public: bool = False
 
 def shape(values: pa.Array) -> pa.Array:
     """Digits as 9, letters as x, the rest as it is, cut to 40 characters: "31/02/1980" is "99/99/9999"."""
-    digits = pc.replace_substring_regex(values, r"\p{Nd}", "9")
-    letters = pc.replace_substring_regex(digits, r"\p{L}\p{M}*", "x")
-    controls = pc.replace_substring_regex(letters, r"[\p{C}\p{Zl}\p{Zp}]", "\N{REPLACEMENT CHARACTER}")
-    return pc.utf8_slice_codeunits(controls, 0, SHAPE_LENGTH)
+    hidden = pc.replace_substring_regex(values, INVISIBLE, "\N{REPLACEMENT CHARACTER}")
+    letters = pc.replace_substring_regex(hidden, r"[A-Za-z\x{A1}-\x{FFFC}\x{10000}-\x{10FFFF}]", "x")
+    return pc.utf8_slice_codeunits(pc.replace_substring_regex(letters, "[0-9]", "9"), 0, SHAPE_LENGTH)
 
 
 def findings_table(flags: Sequence[tuple[str | None, Flag]], keys: pa.Array) -> pa.Table:
@@ -205,6 +207,10 @@ CATALOGUE: dict[str, FindingCode] = dict(
         _code("INVISIBLE_CHARACTER", _W, vi="Có ký tự điều khiển, ẩn hoặc đổi chiều; đã bỏ.",
               en="Control, invisible or direction-changing characters; removed.",
               fix_vi="Nhập lại giá trị tại nguồn.", fix_en="Type the value again at the source."),
+        _code("VERSION_REUSED", _W, vi="Phiên bản này đã gửi với nội dung khác; nội dung đến sau được giữ.",
+              en="This version was sent before with other content; what came later stands.",
+              fix_vi="Tăng phiên bản, hoặc ghi cả giờ, mỗi khi bản ghi đổi.",
+              fix_en="Raise the version, or give it a time of day, with every change."),
         _code("LEADING_ZERO_RESTORED", _I, vi="Cột khai báo là số: đã thêm lại số 0 ở đầu.",
               en="The column is declared as numbers: leading zeros were put back.",
               fix_vi=_TO_NUMBERS_VI, fix_en=_TO_NUMBERS_EN),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from observability import logs, metrics, telemetry
+from reconciliation.errors import ReconciliationError
 
 SERVICE = "jobs"
 
@@ -39,13 +40,20 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+class JobError(Exception):
+    """A job failed in a way nobody foresaw. Says where, not why: the words of a foreign error may quote a record."""
+
+
 def run(job: str, **arguments: object) -> Any:
     """Run `reconciliation.jobs.<job>` with an engine and `arguments`; return its counts, or its list of ids.
 
-    What it raises passes through: the scheduler tries again, and every job may be run again.
+    Raises the registry's own errors as they are, and JobError for every other. Whatever it was, the scheduler tries
+    again: every job may be run again.
     """
     from reconciliation import jobs  # noqa: PLC0415 - reading a schedule must not load the registry
     from reconciliation.store.engine import connect  # noqa: PLC0415
+
+    logs.configure(service_name=SERVICE, owns_process=False)
 
     chosen = settings()
     work = cast("Callable[..., Any]", getattr(jobs, job))
@@ -57,6 +65,11 @@ def run(job: str, **arguments: object) -> Any:
         try:
             result = work(engine, **arguments)
             outcome = "succeeded"
+        except ReconciliationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - its words must not reach the log of the task
+            place = f"{type(error).__name__} at {logs.place_of(error)}"
+            raise JobError(f"{job} failed: {place}. Next: mend what stands there; the job is tried again.") from None
         finally:
             engine.dispose()
             seconds = time.monotonic() - began

@@ -10,7 +10,6 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
-from sqlalchemy import Engine
 
 from adapters.catalogue import Catalogue
 from gateway import caps, workers
@@ -32,6 +31,7 @@ from gateway.v1 import (
     units_pb2_grpc,
 )
 from reconciliation.store import feed
+from reconciliation.store.engine import Engine
 
 INTAKE, STATUS, FEED, UNITS = (
     descriptor.full_name

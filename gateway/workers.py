@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine
+from reconciliation.store.engine import Engine
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")

@@ -24,11 +24,16 @@ _service_name = "lienthong"
 _threshold = logging.INFO
 
 
-def configure(*, service_name: str, level: Level = "info") -> None:
-    """Name the process in its lines, set the lowest level written, and take in the lines of foreign libraries."""
+def configure(*, service_name: str, level: Level = "info", owns_process: bool = True) -> None:
+    """Name the process in its lines, set the lowest level written, and take in the lines of foreign libraries.
+
+    A guest in somebody else's process does not own it, and leaves the lines of others alone.
+    """
     global _service_name, _threshold  # noqa: PLW0603 - one process writes one log
     _service_name = vocabulary.admit_name(service_name.replace("-", "_"))
     _threshold = getattr(logging, level.upper())
+    if not owns_process:
+        return
     handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(_ForeignFormatter())
     root = logging.getLogger()
@@ -49,6 +54,17 @@ def get_logger(component: str) -> structlog.typing.FilteringBoundLogger:
         component=component,
     )
     return cast("structlog.typing.FilteringBoundLogger", logger)
+
+
+def place_of(error: BaseException) -> str | None:
+    """The innermost places an exception passed, file:line function, outermost first; None if it was never raised."""
+    frames: list[str] = []
+    place: TracebackType | None = error.__traceback__
+    while place:
+        code = place.tb_frame.f_code
+        frames.append(f"{PurePath(code.co_filename).name}:{place.tb_lineno} {code.co_name}")
+        place = place.tb_next
+    return " > ".join(frames[-_FRAMES:]) or None
 
 
 class _Stderr:
@@ -73,7 +89,7 @@ def _render(_: Any, method: str, event: MutableMapping[str, Any]) -> str:
     component = str(fields.pop("component", ""))
     error = _error_of(fields.pop("exc_info", None))
     if error:
-        fields |= {"error_type": type(error).__name__, "place": _place_of(error.__traceback__)}
+        fields |= {"error_type": type(error).__name__, "place": place_of(error)}
     return _line(method, name, component, fields)
 
 
@@ -101,15 +117,6 @@ def _error_of(exc_info: object) -> BaseException | None:
     if isinstance(exc_info, tuple):
         return cast("BaseException | None", exc_info[1])
     return sys.exc_info()[1] if exc_info else None
-
-
-def _place_of(place: TracebackType | None) -> str | None:
-    frames: list[str] = []
-    while place:
-        code = place.tb_frame.f_code
-        frames.append(f"{PurePath(code.co_filename).name}:{place.tb_lineno} {code.co_name}")
-        place = place.tb_next
-    return " > ".join(frames[-_FRAMES:]) or None
 
 
 class _ForeignFormatter(logging.Formatter):

@@ -120,8 +120,8 @@ class Cursor:
 class FeedPage:
     """The changes of (after, upto], one Arrow table a kind, each ordered by feed_seq, only the granted fields.
 
-    Every table begins with feed_seq int64, subject_id string, cause string, replaced_subject_id string?,
-    traceparent string?; then the consumer's fields and, for each, `previous_<field>`.
+    Every table begins with feed_seq int64, subject_id string, cause string, replaced_by string?, traceparent string?;
+    then the consumer's fields and, for each, `previous_<field>`.
     """
 
     tables: dict[RecordKind, pa.Table]

@@ -1,10 +1,15 @@
-"""A real PostgreSQL for the tests: the embedded one, or the one LIENTHONG_DATABASE_URL names. One database a test."""
+"""A real PostgreSQL for the tests: the embedded one, or the one LIENTHONG_DATABASE_URL names. One database a test.
+
+Tests marked `every_server` run once more on a system's PostgreSQL where this machine has one: the wheel's has another
+version, other locales and other defaults.
+"""
 
 import itertools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,39 +21,101 @@ from reconciliation.entitlements import read_grants
 from reconciliation.store import embedded, feed
 from reconciliation.store.engine import connect, migrate
 
+# Where distributions put the binaries of each version.
+_SYSTEM_PLACES = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
+
 _numbers = itertools.count(1)
 
 
+class Servers:
+    """The servers started so far, and on each the database that tests copy. All end with the stack."""
+
+    def __init__(self, ending: ExitStack) -> None:
+        self._ending = ending
+        self._urls: dict[str, sa.URL] = {}
+        self._templates: dict[sa.URL, str] = {}
+
+    def url(self, name: str) -> sa.URL:
+        """The URL of the server called `name`, one of `server_names`; started when it is first asked for."""
+        if name not in self._urls:
+            self._urls[name] = sa.make_url(self._start(name))
+        return self._urls[name]
+
+    def template(self, server: sa.URL) -> str:
+        """The name of a migrated database with the shipped registries on `server`."""
+        if server not in self._templates:
+            name = f"template_{os.getpid()}"
+            url = create(server, name)
+            migrate(url)
+            engine = connect(url, pool_size=1)
+            feed.grant(engine, read_grants())
+            engine.dispose()
+            self._templates[server] = name
+        return self._templates[server]
+
+    def _start(self, name: str) -> str:
+        if name == "given":
+            return os.environ["LIENTHONG_DATABASE_URL"]
+        folder = self._ending.enter_context(tempfile.TemporaryDirectory(prefix="lienthong-test-"))
+        Path(folder).chmod(0o755)
+        binaries = system_binaries() if name == "system" else None
+        running = embedded.running(Path(folder) / "postgres", binaries=binaries)
+        return self._ending.enter_context(running).url("postgres")
+
+
+def system_binaries() -> Path | None:
+    """The bin/ folder of the oldest PostgreSQL this machine has of its own; None without one."""
+    found = [path for place in _SYSTEM_PLACES for path in Path("/").glob(place) if (path / "initdb").exists()]
+    return min(found, default=None, key=lambda path: int(re.findall(r"\d+", str(path))[0]))
+
+
+def server_names() -> list[str]:
+    """What tests can run on: the database that is given, else the wheel's and a system's."""
+    if "LIENTHONG_DATABASE_URL" in os.environ:
+        return ["given"]
+    return ["wheel", "system"] if system_binaries() else ["wheel"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_server: runs on the wheel's PostgreSQL and on a system's")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_server") and "server_url" in metafunc.fixturenames:
+        metafunc.parametrize("server_url", server_names(), indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[sa.URL]:
+def servers() -> Iterator[Servers]:
+    """The servers of this run."""
+    with ExitStack() as ending:
+        yield Servers(ending)
+
+
+@pytest.fixture(scope="session")
+def server_url(servers: Servers, request: pytest.FixtureRequest) -> sa.URL:
     """The URL of a server on which databases may be created."""
-    with ExitStack() as stack:
-        url = os.environ.get("LIENTHONG_DATABASE_URL")
-        if url is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lienthong-test-"))
-            Path(folder).chmod(0o755)
-            url = stack.enter_context(embedded.running(Path(folder) / "postgres")).url("postgres")
-        yield sa.make_url(url)
+    return servers.url(getattr(request, "param", server_names()[0]))
 
 
 @pytest.fixture(scope="session")
-def template(server_url: sa.URL) -> str:
+def template(servers: Servers, server_url: sa.URL) -> str:
     """The name of a migrated database with the shipped registries, to be copied."""
-    name = f"template_{os.getpid()}"
-    url = _create(server_url, name)
-    migrate(url)
-    engine = connect(url, pool_size=1)
-    feed.grant(engine, read_grants())
-    engine.dispose()
-    return name
+    return servers.template(server_url)
 
 
 @pytest.fixture
 def database_url(server_url: sa.URL, template: str) -> Iterator[str]:
     """A migrated database of this test's own."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    yield _create(server_url, name, template=template)
-    _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with temporary_database(server_url, template=template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(server_url: sa.URL) -> Iterator[str]:
+    """A database of this test's own with nothing in it."""
+    with temporary_database(server_url) as url:
+        yield url
 
 
 @pytest.fixture
@@ -59,7 +126,16 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def _create(server: sa.URL, name: str, *, template: str = "template0") -> str:
+@contextmanager
+def temporary_database(server: sa.URL, *, template: str = "template0") -> Iterator[str]:
+    """The URL of a new database on `server`, dropped when the context ends."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield create(server, name, template=template)
+    _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def create(server: sa.URL, name: str, *, template: str = "template0") -> str:
+    """Create a database on `server` and return its URL."""
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     _administer(server, statement)
     return server.set(database=name).render_as_string(hide_password=False)

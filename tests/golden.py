@@ -24,11 +24,22 @@ class Golden:
         if self._accept:
             path.write_text(text, encoding="utf-8", newline="")
         held = path.read_text(encoding="utf-8") if path.exists() else "(no file)"
-        assert text == held, f"{path.name} is not current; if the change is right: make test ARGS=--accept"
+        assert text == held, f"{path.name} is not current; if the change is right: make accept"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write the golden files instead of comparing with them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "accepts: compares with a golden file, which `make accept` writes again")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that hold golden files, so that accepting runs no other."""
+    for item in items:
+        if "golden" in getattr(item, "fixturenames", ()):
+            item.add_marker("accepts")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -14,7 +14,7 @@ from adapters.readers.model import LIMITS, Raw, check_counts, check_names, row_f
 
 _RECORD_BATCH = 3  # MessageHeader.RecordBatch of the IPC format
 _NOT_COMPRESSED = -1
-_SCALARS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+_SCALARS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
 
 
 def open_table(payload: bytes, *, source_id: str) -> pa.Table:
@@ -26,7 +26,7 @@ def open_table(payload: bytes, *, source_id: str) -> pa.Table:
             check_names(reader.schema.names, source_id=source_id)
             _check_types(reader.schema, source_id)
             return pa.Table.from_batches(_bounded(reader, source_id), schema=reader.schema)
-    except (pa.ArrowException, OSError, EOFError, struct.error, IndexError):
+    except (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, struct.error, IndexError):
         raise _unsound(source_id) from None
 
 
@@ -35,16 +35,16 @@ def check_table(table: pa.Table, *, source_id: str) -> Raw:
 
     Whole numbers, fractions and booleans are taken as their text. Anything nested is refused.
     """
-    check_counts(records=table.num_rows, columns=table.num_columns, source_id=source_id)
-    check_names(table.column_names, source_id=source_id)
-    _check_types(table.schema, source_id)
     columns, broken = [], set()
     try:
+        check_counts(records=table.num_rows, columns=table.num_columns, source_id=source_id)
+        check_names(table.column_names, source_id=source_id)
+        _check_types(table.schema, source_id)
         for column in table.columns:
             text, bad = _text(column)
             columns.append(text)
             broken |= bad
-    except pa.ArrowException:
+    except (pa.ArrowException, UnicodeDecodeError):
         raise _unsound(source_id) from None
     schema = pa.schema([pa.field(name, pa.string()) for name in table.column_names])
     return Raw(table=pa.table(columns, schema=schema), flags=row_flag("ENCODING_INVALID", broken))

@@ -40,7 +40,11 @@ def _header(text: Text, extents: Extents, shape: FileShape, *, source_id: str) -
         message = f"the header is not {shape.charset}"
         raise RejectedBatchError(RejectionReason.ENCODING_INVALID, message, source_id=source_id, place="header")
     header = replace(text, body=text.body[: extents.ends[0]]).utf8().decode().lstrip()
-    names = [name.strip() for name in next(csv.reader([header], delimiter=shape.separator), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=shape.separator), [])]
+    except csv.Error:
+        message = "the header is no row of names"
+        raise RejectedBatchError(RejectionReason.UNREADABLE, message, source_id=source_id, place="header") from None
     other = next((mark for mark in _USUAL_SEPARATORS if mark != shape.separator and mark in header), None)
     if len(names) == 1 and other is not None:
         message = f"the header has no {shape.separator!r}, but {other!r}"

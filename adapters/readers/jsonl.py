@@ -6,8 +6,8 @@ from typing import Any
 
 from adapters.declaration import Charset
 from adapters.errors import RejectedBatchError, RejectionReason
-from adapters.readers.encoding import as_text, flagged, line_extents
-from adapters.readers.model import LIMITS, Raw, check_counts, row_flag, string_columns
+from adapters.readers.encoding import DAMAGE, as_text, flagged, line_extents
+from adapters.readers.model import LIMITS, Raw, check_counts, is_encodable, row_flag, string_columns
 
 _Object = dict[str, Any]
 
@@ -79,6 +79,9 @@ def _flatten(
     names = dict.fromkeys(name for record in records for name in record)
     check_counts(records=len(records), columns=len(columns) + len(names), source_id=source_id)
     for name in names:
+        if DAMAGE in name or not is_encodable(name):
+            unreadable |= {row for row, record in enumerate(records) if name in record}
+            continue
         values = [record.get(name) for record in records]
         kinds = set(map(type, values))
         if dict in kinds:

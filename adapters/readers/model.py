@@ -104,12 +104,13 @@ def string_columns(columns: dict[str, list[str | None]]) -> tuple[pa.Table, set[
         try:
             array = pa.array(values, pa.string())
         except UnicodeEncodeError:
-            lone = {row for row, value in enumerate(values) if value is not None and not _is_encodable(value)}
+            lone = {row for row, value in enumerate(values) if value is not None and not is_encodable(value)}
             broken |= lone
             array = pa.array([None if row in lone else value for row, value in enumerate(values)], pa.string())
         arrays.append(array)
     return pa.table(arrays, schema=pa.schema([pa.field(name, pa.string()) for name in columns])), broken
 
 
-def _is_encodable(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+def is_encodable(text: str) -> bool:
+    """Whether text has no lone surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -77,12 +77,14 @@ class _Book:
         if member is None:
             raise self.refused(RejectionReason.UNREADABLE, "the workbook lacks a part", place=name[:80])
         start = member.header_offset + _LOCAL_HEADER.size
-        if start > len(self._payload) or member.flag_bits & 1:
+        if not 0 <= member.header_offset <= len(self._payload) - _LOCAL_HEADER.size or member.flag_bits & 1:
             raise self.refused(RejectionReason.UNREADABLE, "the archive is damaged or encrypted", place=name[:80])
         local = _LOCAL_HEADER.unpack(self._payload[member.header_offset : start])
         start += local[-2] + local[-1]
-        packed = memoryview(self._payload)[start : start + member.compress_size]
-        return parse(self._unpacked(packed, member, name), source_id=self._source_id, part=name[:80])
+        body = self._unpacked(memoryview(self._payload)[start : start + member.compress_size], member, name)
+        if zlib.crc32(body) != member.CRC:
+            raise self.refused(RejectionReason.UNREADABLE, "the archive is damaged", place=name[:80])
+        return parse(body, source_id=self._source_id, part=name[:80])
 
     def _unpacked(self, packed: memoryview, member: zipfile.ZipInfo, name: str) -> bytes:
         if member.compress_type == zipfile.ZIP_STORED:

@@ -1,5 +1,7 @@
 """Steps on codes: a unit's code, a word or code of a declared list, a small whole number."""
 
+from functools import cache
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -41,14 +43,13 @@ def listed(values: pa.Array, context: Context) -> Stepped:
     """The canonical value of a code or word of the declared list; null where the list says "not known"."""
     if context.code_list is None:
         raise ValueError("the step listed needs a list")
-    meanings = code_list(context.code_list)
-    words = pa.array(list(meanings), pa.string())
+    words, meanings = _folded_list(context.code_list)
     coded = pc.dictionary_encode(values)
-    places = pc.index_in(_key(coded.dictionary), value_set=_key(words)).take(coded.indices)
+    places = pc.index_in(_key(coded.dictionary), value_set=words).take(coded.indices)
     unknown = pc.and_(pc.is_valid(values), pc.is_null(places))
     tiny = pc.less_equal(pc.utf8_length(values), _PUBLIC_LENGTH)
     return Stepped(
-        (pa.array(list(meanings.values()), pa.string()).take(places),),
+        (meanings.take(places),),
         flag("CODE_UNKNOWN", pc.and_(unknown, tiny), values, is_public=True)
         + flag("CODE_UNKNOWN", pc.and_not(unknown, tiny), values),
     )
@@ -64,6 +65,13 @@ def integer(values: pa.Array, context: Context) -> Stepped:
     return Stepped((result,), flag("NUMBER_INVALID", pc.and_not(pc.is_valid(values), fits), values))
 
 
+@cache
+def _folded_list(name: str) -> tuple[pa.Array, pa.Array]:
+    """The keys of a list, folded, and the canonical value of each."""
+    meanings = code_list(name)
+    return _key(pa.array(list(meanings), pa.string())), pa.array(list(meanings.values()), pa.string())
+
+
 def _key(words: pa.Array) -> pa.Array:
     """Words without case, tone placement, spaces and punctuation: "M'nông" and "Mnông" are one."""
-    return pc.replace_substring_regex(fold_tone(words), r"[^\p{L}\p{M}\p{N}/]+", "")
+    return pc.replace_substring_regex(fold_tone(words), r"[ .,;:()_-]+", "")

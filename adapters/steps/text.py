@@ -4,21 +4,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.findings import flag
+from adapters.steps.folding import SPACES
 from adapters.steps.model import Context, Stepped
 
 # Control, format (zero width, bidi) and unassigned-by-design characters; tab and line ends count as spaces.
 _INVISIBLE = r"[\x{0}-\x{8}\x{E}-\x{1F}\x{7F}-\x{9F}\p{Cf}\x{FFFE}\x{FFFF}]"
-_UNUSUAL_SPACE = (
-    r"[\s\x{85}\p{Z}]{2,}|[\t\n\f\r\x{B}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]"
-)
-_SPACES = r"[\s\x{85}\p{Z}]+"
+_UNUSUAL_SPACE = r"[ ]{2,}|[\t\n\f\r\x{B}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]"
 
 # Signs that no Vietnamese name holds but TCVN3 or VNI text read as Latin-1, or UTF-8 read twice, is full of.
 # The second form is TCVN3's accented letters, which Latin-1 shows as capitals inside a lower-case word ("NguyÔn").
 _MOJIBAKE = (
     r"[\x{80}-\x{9F}\x{A1}-\x{B3}\x{B5}-\x{B6}\x{B8}-\x{BF}\x{D7}\x{F7}]|[a-z][\x{B5}\x{B7}\x{C0}-\x{CF}\x{D1}-\x{DE}]"
 )
-_INNER_CAPITAL = r"\p{L}[A-Z]"
+_INNER_CAPITAL = r"[A-Z\x{C0}-\x{24F}\x{1E00}-\x{1EFF}][A-Z]"
 
 
 def spaces(values: pa.Array, context: Context) -> Stepped:
@@ -28,7 +26,7 @@ def spaces(values: pa.Array, context: Context) -> Stepped:
     visible = pc.replace_substring_regex(values, _INVISIBLE, "") if pc.any(hidden).as_py() else values
     trimmed = pc.utf8_trim_whitespace(visible)
     unusual = pc.match_substring_regex(trimmed, _UNUSUAL_SPACE)
-    single = pc.replace_substring_regex(trimmed, _SPACES, " ") if pc.any(unusual).as_py() else trimmed
+    single = pc.replace_substring_regex(trimmed, SPACES, " ") if pc.any(unusual).as_py() else trimmed
     return Stepped(
         (pc.if_else(pc.equal(single, ""), pa.scalar(None, pa.string()), single),),
         flag("INVISIBLE_CHARACTER", hidden, values) + flag("SPACES_COLLAPSED", unusual, values),

@@ -22,13 +22,14 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
+from gateway.cli.family import Family, Member
 from gateway.errors import GatewayError
 
 ROOT = Path(__file__).parents[2]
 USER = "lienthong"
-# Each component, and how many seconds it gets to end by itself. The triggerer holds nothing that could be lost, and
-# having ended its work it sleeps for ten seconds more.
-COMPONENTS = {"scheduler": 8.0, "dag-processor": 8.0, "api-server": 8.0, "triggerer": 1.0}
+# Each component, and how many seconds it gets to end by itself. Only the scheduler, with the tasks at work, has
+# something worth waiting for; API server and triggerer linger for seconds after they have ended their work.
+COMPONENTS = {"scheduler": 5.0, "dag-processor": 5.0, "api-server": 2.0, "triggerer": 1.0}
 _POLL_SECONDS = 0.2
 _LOG_TAIL = 2000
 
@@ -36,7 +37,7 @@ _LOG_TAIL = 2000
 _HEALTH = ("scheduler", "dag_processor", "triggerer")
 
 # The reasons are in docs/operating-airflow.md.
-_SETTINGS = {
+SETTINGS = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__EXECUTOR": "LocalExecutor",
     "CORE__PARALLELISM": "4",
@@ -46,8 +47,10 @@ _SETTINGS = {
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "WORKERS__MAX_FAILED_HEARTBEATS": "30",
+    "WORKERS__EXECUTION_API_TIMEOUT": "30",
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",
@@ -101,8 +104,7 @@ class Airflow:
             dags_folder=dags_folder,
             keys=self._secrets,
         ) | {"LIENTHONG_DATABASE_URL": lienthong_url, **(environment or {})}
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._pids: dict[str, int] = {}
+        self._family: Family | None = None
         self._started_at = datetime.now(UTC)
         self._token = ""
 
@@ -110,6 +112,11 @@ class Airflow:
     def address(self) -> str:
         """Where its pages are."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process of each component; none while it is not started."""
+        return self._family.pids if self._family else {}
 
     @property
     def user(self) -> str:
@@ -139,25 +146,12 @@ class Airflow:
 
     def start(self) -> None:
         """Start the processes and return at once; `wait_healthy` says when they are ready."""
-        keeper = Path(__file__).with_name("keeping.py")
         self._started_at = datetime.now(UTC)
-        self._keeper = subprocess.Popen(
-            [sys.executable, "-I", str(keeper)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment,
-            cwd=self.home,
-            start_new_session=True,  # a Ctrl-C in the terminal is for our caller, who then stops us in order
-        )
-        assert self._keeper.stdin  # noqa: S101 - PIPE was asked for
-        assert self._keeper.stdout  # noqa: S101
-        commands = {
-            name: {"arguments": _command(name), "log": str(self.log_of(name)), "grace_seconds": grace}
+        members = {
+            name: Member(arguments=_command(name), log=self.log_of(name), grace_seconds=grace)
             for name, grace in COMPONENTS.items()
         }
-        self._keeper.stdin.write(json.dumps({"commands": commands}).encode() + b"\n")
-        self._keeper.stdin.flush()
-        self._pids = json.loads(self._keeper.stdout.readline())
+        self._family = Family(members, environment=self.environment, folder=self.home)
 
     def log_of(self, component: str) -> Path:
         """The file with what a component has said."""
@@ -223,10 +217,9 @@ class Airflow:
 
     def stop(self) -> None:
         """End every process of this Airflow: politely, then without asking. Again is nothing."""
-        if self._keeper is None:
-            return
-        self._keeper.communicate()  # closes its input, which is its sign, and waits
-        self._keeper = None
+        if self._family:
+            self._family.stop()
+            self._family = None
 
     def __enter__(self) -> Self:
         self.migrate()
@@ -239,8 +232,10 @@ class Airflow:
         self.stop()
 
     def _refuse_dead(self) -> None:
-        for name, pid in self._pids.items():
-            if self._keeper is None or not _is_running(pid):
+        if self._family is None:
+            raise AirflowError("Airflow is not running. Next: start it.")
+        for name, pid in self._family.pids.items():
+            if not _is_running(pid):
                 log = self.log_of(name)
                 raise AirflowError(f"Airflow's {name} has ended. Next: read {log}, which ends:\n{_tail(log)}")
 
@@ -287,7 +282,7 @@ def _environment(
 ) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     address = f"http://127.0.0.1:{port}"
-    settings = _SETTINGS | {
+    settings = SETTINGS | {
         "CORE__DAGS_FOLDER": str(dags_folder),
         "CORE__FERNET_KEY": keys["fernet_key"],
         "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
 
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows
 from gateway.cli.store import open_store
 from gateway.errors import GatewayError
 from reconciliation import jobs
+from reconciliation.store.engine import Engine
 
 JOBS = {
     "reconcile_records": "đối soát từng tỉnh · reconcile, province by province",

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
 
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
@@ -13,6 +12,7 @@ from gateway.errors import Reason, RejectedCallError
 from reconciliation import review
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision
+from reconciliation.store.engine import Engine
 
 app = typer.Typer(no_args_is_help=True)
 

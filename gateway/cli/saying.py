@@ -30,7 +30,8 @@ def rows(headings: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
     table = Table(*headings, box=None, pad_edge=False)
     for line in lines:
         table.add_row(*("" if cell is None else str(cell) for cell in line))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    # A pipe has no width: nothing may be broken for one.
+    Console(width=None if sys.stdout.isatty() else 250).print(table)
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
-
 from gateway.__main__ import database
 from gateway.settings import read
-from reconciliation.store.engine import connect, require_schema
+from reconciliation.store.engine import Engine, connect, require_schema
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import grpc
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gateway import access, caps
 from gateway.errors import Reason, RejectedCallError
@@ -14,8 +16,8 @@ from gateway.v1 import feed_pb2, feed_pb2_grpc
 from gateway.wire import feed as wire
 from gateway.wire.values import invalid
 from gateway.workers import Workers
-from observability import metrics
-from reconciliation.model import Cursor
+from observability import metrics, telemetry
+from reconciliation.model import Cursor, FeedPage
 from reconciliation.store import feed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -43,6 +45,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
                 compression=request.compression,
             )
             if response.ByteSize() <= caps.MAX_PAYLOAD_BYTES or limit == 1:
+                _note_delivery(page, consumer_id)
                 return response
             limit //= 2
 
@@ -105,3 +108,12 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
                 facts={"field": "cursor"},
             )
         return Cursor(epoch=numbers[0], sequence=numbers[1])
+
+
+def _note_delivery(page: FeedPage, consumer_id: str) -> None:
+    """End the traces that began with a push: one span for each of a page's traces."""
+    delivered = pa.chunked_array([table["traceparent"].combine_chunks() for table in page.tables.values()], pa.string())
+    for trace in pc.value_counts(delivered.drop_null()).to_pylist():
+        about = {"consumer_id": consumer_id, "changes": trace["counts"]}
+        with telemetry.span("feed.deliver", parent=trace["values"], attributes=about):
+            pass

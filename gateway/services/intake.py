@@ -4,7 +4,6 @@ The next batch is decoded and normalised while this one commits; both halves rea
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -12,25 +11,23 @@ from datetime import datetime
 from typing import Any
 
 import grpc
-from sqlalchemy import Engine
 
 from adapters.catalogue import Catalogue, Source
-from adapters.normalise import Normalised, normalise_file, normalise_rows
-from adapters.readers import open_table
-from gateway import access, caps
+from adapters.normalise import Normalised
+from gateway import access, caps, receiving
 from gateway.budget import ByteBudget
 from gateway.errors import Reason, RejectedCallError, explain
 from gateway.failpoints import Failpoints
 from gateway.settings import Failpoint, Settings
-from gateway.typed import as_typed, read_typed
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
 from gateway.workers import Workers
 from observability import metrics, telemetry
 from observability.logs import get_logger
 from reconciliation.errors import FatalStoreError, RetryableStoreError
-from reconciliation.model import Batch, BatchFormat, Finding, Receipt
+from reconciliation.model import Batch, Finding, Receipt
 from reconciliation.store import landing
+from reconciliation.store.engine import Engine
 
 log = get_logger(__name__)
 
@@ -49,6 +46,7 @@ class Waiting:
 
     sequence: int
     payload_bytes: int
+    traceparent: str
     prepared: asyncio.Task[Prepared]
 
 
@@ -149,69 +147,48 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
                     return
                 size = await self.budget.take(len(message.batch.payload))
                 prepared = asyncio.create_task(self._prepare(push, message))
-                push.waiting.put_nowait(Waiting(message.batch.sequence, size, prepared))
+                push.waiting.put_nowait(Waiting(message.batch.sequence, size, message.batch.traceparent, prepared))
         finally:
             push.waiting.put_nowait(None)
 
     async def _answer(self, push: OpenPush, waiting: Waiting) -> intake_pb2.PushResponse:
-        source_id = push.source.source_id
-        metrics.BATCHES_RECEIVED.add(source_id=source_id)
-        try:
-            receipt, findings = await self._land(push, await waiting.prepared)
-        except (RetryableStoreError, FatalStoreError):
-            raise  # no verdict on the batch: the stream ends, and its sender asks again
-        except Exception as error:  # whatever one batch does, the next one gets its answer
-            explained = explain(error, trace_id=telemetry.current_trace_id())
-            named = {"source_id": source_id, "sequence": str(waiting.sequence)}
-            explanation = replace(explained, facts={**named, **explained.facts})
-            reason = explanation.reason
-            if reason is Reason.INTERNAL_FAULT:
-                log.error("batch_failed", source_id=source_id, sequence=waiting.sequence, exc_info=error)
-            else:
-                log.info("batch_refused", source_id=source_id, sequence=waiting.sequence, reason=str(reason))
-            metrics.BATCHES_REFUSED.add(source_id=source_id, reason=str(reason))
-            return wire.write_refusal(waiting.sequence, explanation, help_url=self.settings.help_url)
+        named = {"source_id": push.source.source_id, "sequence": waiting.sequence}
+        metrics.BATCHES_RECEIVED.add(source_id=push.source.source_id)
+        with telemetry.span("intake.batch", parent=waiting.traceparent, attributes=named) as span:
+            try:
+                prepared = await waiting.prepared
+                receipt, findings = await self.workers.store(self._commit, push.source, prepared)
+            except (RetryableStoreError, FatalStoreError):
+                raise  # no verdict on the batch: the stream ends, and its sender asks again
+            except Exception as error:  # whatever one batch does, the next one gets its answer
+                explanation = explain(error, trace_id=telemetry.current_trace_id())
+                span.fail(type(error).__name__, reason=str(explanation.reason))
+                if explanation.reason is Reason.INTERNAL_FAULT:
+                    log.error("batch_failed", **named, exc_info=error)
+                else:
+                    log.info("batch_refused", **named, reason=str(explanation.reason))
+                metrics.BATCHES_REFUSED.add(source_id=push.source.source_id, reason=str(explanation.reason))
+                facts = {name: str(value) for name, value in named.items()} | dict(explanation.facts)
+                told = replace(explanation, facts=facts)
+                return wire.write_refusal(waiting.sequence, told, help_url=self.settings.help_url)
+        _count(receipt, prepared.outcome, push.source)
         return wire.write_receipt(receipt, findings)
 
     async def _prepare(self, push: OpenPush, message: intake_pb2.PushRequest) -> Prepared:
-        if message.WhichOneof("message") != "batch":
-            raise RejectedCallError(
-                Reason.HELLO_REPEATED,
-                "A Hello came after the first message.",
-                field_path="hello",
-                facts={"field": "hello"},
-            )
-        if len(message.batch.payload) > caps.MAX_PAYLOAD_BYTES:
-            raise RejectedCallError(
-                Reason.TOO_LARGE,
-                f"The payload is {len(message.batch.payload)} bytes.",
-                field_path="batch.payload",
-                facts={"limitBytesPerBatch": str(caps.MAX_PAYLOAD_BYTES)},
-            )
-        batch = wire.read_batch(message.batch, source_id=push.source.source_id, epoch=push.epoch)
-        await self.workers.columns(_check_hash, batch)
-        _check_kind(message.batch, push.source)
+        batch = receiving.read_batch(message, source=push.source, epoch=push.epoch)
+        await self.workers.columns(receiving.check_hash, batch)
         key = {"source_id": batch.source_id, "epoch": batch.epoch}
         known = await self.workers.store(landing.find_receipt, **key, sequence=batch.sequence, sha256=batch.sha256)
         if known is not None:
             return Prepared(batch, known)
         stated = message.batch.record_count
-        normalised = await self.workers.columns(_normalise, batch, source=push.source, stated=stated)
+        normalised = await self.workers.columns(receiving.normalise, batch, source=push.source, stated=stated)
         return Prepared(batch, normalised)
-
-    async def _land(self, push: OpenPush, prepared: Prepared) -> tuple[Receipt, list[Finding]]:
-        receipt, findings = await self.workers.store(self._commit, push.source, prepared)
-        _count(receipt, prepared.outcome, push.source)
-        return receipt, findings
 
     def _commit(self, engine: Engine, source: Source, prepared: Prepared) -> tuple[Receipt, list[Finding]]:
         """Runs on a thread of the store. The same batch may have landed meanwhile: then the receipt is a replay."""
         batch, outcome = prepared.batch, prepared.outcome
-        with telemetry.span(
-            "intake.land",
-            parent=batch.traceparent,
-            attributes={"source_id": batch.source_id, "sequence": batch.sequence},
-        ) as span:
+        with telemetry.span("intake.land", attributes={"source_id": batch.source_id}) as span:
             if isinstance(outcome, Receipt):
                 receipt = outcome
             else:
@@ -225,55 +202,6 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
             if not receipt.findings:
                 return receipt, []
             return receipt, landing.list_findings(engine, receipt.receipt_id, after=0, limit=caps.RECEIPT_FINDINGS)
-
-
-def _check_hash(batch: Batch) -> None:
-    if hashlib.sha256(batch.payload).digest() != batch.sha256:
-        raise RejectedCallError(
-            Reason.HASH_MISMATCH,
-            "The payload's SHA-256 is not the one stated.",
-            field_path="batch.sha256",
-            facts={"source_id": batch.source_id, "sequence": str(batch.sequence)},
-        )
-
-
-def _check_kind(message: intake_pb2.Batch, source: Source) -> None:
-    stated = wire.read_batch_kind(message)
-    if stated not in {None, source.kind}:
-        raise RejectedCallError(
-            Reason.KIND_MISMATCH,
-            f"The batch states {stated}; {source.source_id} holds {source.kind}.",
-            field_path="batch.kind",
-            facts={"source_id": source.source_id},
-        )
-
-
-def _normalise(batch: Batch, *, source: Source, stated: int) -> Normalised:
-    """The canonical rows of a batch. Raises RejectedBatchError or RejectedCallError. Runs on a normalising thread."""
-    with telemetry.span(
-        "intake.normalise",
-        parent=batch.traceparent,
-        attributes={"source_id": source.source_id, "sequence": batch.sequence, "batch_format": batch.format},
-    ):
-        started = time.perf_counter()
-        match batch.format:
-            case BatchFormat.SOURCE_FILE:
-                normalised = normalise_file(batch.payload, source=source, exported_on=batch.exported_on)
-            case BatchFormat.ARROW_IPC:
-                rows = open_table(batch.payload, source_id=source.source_id)
-                normalised = normalise_rows(rows, source=source, exported_on=batch.exported_on)
-            case BatchFormat.TYPED_RECORDS:
-                rows = read_typed(batch.payload, kind=source.kind)
-                normalised = normalise_rows(rows, source=as_typed(source), exported_on=batch.exported_on)
-        if stated not in {0, normalised.received}:
-            raise RejectedCallError(
-                Reason.RECORD_COUNT_MISMATCH,
-                f"The batch states {stated} records and holds {normalised.received}.",
-                field_path="batch.record_count",
-                facts={"stated": str(stated), "found": str(normalised.received)},
-            )
-        metrics.NORMALISE_SECONDS.record(time.perf_counter() - started, record_kind=source.kind)
-        return normalised
 
 
 def _count(receipt: Receipt, outcome: Normalised | Receipt, source: Source) -> None:

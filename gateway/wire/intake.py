@@ -33,6 +33,7 @@ _FORMAT_NUMBERS = {format_: number for number, format_ in _FORMATS.items()}
 _EPOCH = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _LARGEST_SEQUENCE = 2**63 - 1
+_LONGEST_SOFTWARE = 120
 
 
 def read_hello(message: intake_pb2.PushRequest) -> intake_pb2.Hello:
@@ -46,6 +47,9 @@ def read_hello(message: intake_pb2.PushRequest) -> intake_pb2.Hello:
         )
     if not _EPOCH.fullmatch(message.hello.epoch):
         raise invalid("hello.epoch", "has to be 1 to 64 of A-Z a-z 0-9 . _ -")
+    software = message.hello.client_software
+    if len(software) > _LONGEST_SOFTWARE or not software.isprintable():
+        raise invalid("hello.client_software", f"has to be at most {_LONGEST_SOFTWARE} printable characters")
     return message.hello
 
 

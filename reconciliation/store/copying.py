@@ -1,7 +1,8 @@
 """Arrow tables in and out of PostgreSQL by COPY, in the caller's transaction."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pgpq
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from reconciliation.errors import RetryableStoreError
-from reconciliation.store.engine import unavailable
+from reconciliation.store.engine import is_passing, unavailable
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -28,35 +29,31 @@ def copy_in(connection: sa.Connection, target: sa.Table, rows: pa.Table) -> None
     columns = ", ".join(preparer.quote(name) for name in rows.column_names)
     statement = f"COPY {preparer.format_table(target)} ({columns}) FROM STDIN (FORMAT binary)"
     encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
-    try:
-        with _driver(connection).cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            copy.write(encoder.write_header())
-            for batch in rows.combine_chunks().to_batches():
-                copy.write(encoder.write_batch(batch))
-            copy.write(encoder.finish())
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise RetryableStoreError(unavailable(error)) from error
+    with _copying(connection, statement) as copy:
+        copy.write(encoder.write_header())
+        for batch in rows.combine_chunks().to_batches():
+            copy.write(encoder.write_batch(batch))
+        copy.write(encoder.finish())
 
 
 def copy_out(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> pa.Table:
-    """The rows of `query` as a table of `schema`, whose names and order are the query's own."""
-    text = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+    """The rows of `query` as a table of `schema`, whose names and order are the query's own.
+
+    Raises RetryableStoreError when the database goes away.
+    """
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     received = io.BytesIO()
-    try:
-        with _driver(connection).cursor() as cursor:
-            # A percent sign is a placeholder to the driver only when parameters are given: bytes and none here.
-            with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT csv)".encode()) as copy:
-                for block in copy:
-                    received.write(block)
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise RetryableStoreError(unavailable(error)) from error
+    with _copying(connection, f"COPY ({compiled}) TO STDOUT (FORMAT csv)", compiled.params) as copy:
+        for block in copy:
+            received.write(block)
     if not received.tell():
         return schema.empty_table()
     received.seek(0)
     read = pa_csv.read_csv(
         received,
         read_options=pa_csv.ReadOptions(column_names=schema.names, block_size=1 << 24),
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        # A null that is all of a row is an empty line.
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
             column_types=schema,
             strings_can_be_null=True,
@@ -85,16 +82,30 @@ def staged(connection: sa.Connection, name: str, rows: pa.Table) -> sa.Table:
     return table
 
 
+def these(ids: Sequence[int]) -> sa.Select[tuple[int]]:
+    """The given ids as a query, for statements that take one."""
+    return sa.select(sa.func.unnest(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger))))
+
+
 def reserve(connection: sa.Connection, sequence: sa.Sequence, count: int) -> Sequence[int]:
     """`count` fresh values of `sequence`, rising. They may have gaps; no order is built on them."""
     series = sa.func.generate_series(1, count).table_valued("n")
     return connection.scalars(sa.select(sequence.next_value()).select_from(series)).all()
 
 
-def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+@contextmanager
+def _copying(
+    connection: sa.Connection, statement: str, parameters: Mapping[str, Any] | None = None
+) -> Iterator[psycopg.Copy]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101  the engine is made in engine.py only
-    return driver
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement.encode(), parameters) as copy:
+            yield copy
+    except psycopg.Error as error:
+        if driver.closed or is_passing(error):
+            raise RetryableStoreError(unavailable(error)) from error
+        raise
 
 
 def _staged_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:

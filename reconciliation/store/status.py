@@ -15,7 +15,7 @@ def status_by_record(engine: sa.Engine, *, source_id: str, source_record_id: str
     query = sa.select(record_head.c.record_id).where(
         record_head.c.source_id == source_id, record_head.c.source_record_id == source_record_id
     )
-    with engine.connect() as connection:
+    with _reading(engine) as connection:
         record_id = connection.scalar(query)
         return None if record_id is None else _status(connection, record_id, now=now)
 
@@ -24,15 +24,20 @@ def status_by_receipt(engine: sa.Engine, *, receipt_id: UUID, row: int, now: dat
     """The status of the update that row `row` of the receipt's batch became; None when that row was not accepted."""
     if not 0 <= row < ROWS_PER_BATCH:
         return None
-    with engine.connect() as connection:
+    with _reading(engine) as connection:
         batch_id = connection.scalar(sa.select(batch.c.batch_id).where(batch.c.receipt_id == receipt_id))
         return None if batch_id is None else _status(connection, batch_id * ROWS_PER_BATCH + row, now=now)
+
+
+def _reading(engine: sa.Engine) -> sa.Connection:
+    # One snapshot: a move made between two of the statements would show a state that the history does not end in.
+    return engine.connect().execution_options(isolation_level="REPEATABLE READ")
 
 
 def _status(connection: sa.Connection, record_id: int, *, now: datetime) -> UpdateStatus | None:
     state = connection.execute(
         sa.select(update_state, batch.c.receipt_id)
-        .join(batch, batch.c.batch_id == sa.func.div(update_state.c.record_id, ROWS_PER_BATCH))
+        .join(batch, batch.c.batch_id == update_state.c.record_id // ROWS_PER_BATCH)
         .where(update_state.c.record_id == record_id)
     ).one_or_none()
     if state is None:

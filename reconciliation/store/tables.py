@@ -301,7 +301,7 @@ judgement = sa.Table(
     plain("fingerprint", sa.Text, index=True),
     plain("decision", sa.Text),
     plain("value", sa.Text, nullable=True),
-    plain("reason", sa.Text),
+    personal("reason", sa.Text, nullable=False),  # a steward's own words
     plain("steward", sa.Text),
     plain("judged_at", sa.DateTime(timezone=True)),
     plain("reverses", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), nullable=True, unique=True),

@@ -78,7 +78,7 @@ def test_two_columns_may_not_end_in_one(tmp_path: Path) -> None:
 
 
 def test_broken_toml_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(FatalDeclarationError, match="small/dialect.toml"):
+    with pytest.raises(FatalDeclarationError, match=r"small/dialect\.toml"):
         dialect(tmp_path, "name =")
 
 

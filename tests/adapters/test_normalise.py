@@ -59,9 +59,7 @@ def test_clean_row_has_no_finding() -> None:
 def test_every_finding_of_a_row_is_reported() -> None:
     result = _normalised({"so_cccd": "1", "so_cmnd": "2", "ngay_sinh": "31/02/1980", "gioi_tinh": "?", "id": None})
 
-    assert _said(result) == {
-        (0, code) for code in ("ID_FORMAT", "DATE_INVALID", "CODE_UNKNOWN", "KEY_MISSING")
-    }
+    assert _said(result) == {(0, code) for code in ("ID_FORMAT", "DATE_INVALID", "CODE_UNKNOWN", "KEY_MISSING")}
     assert result.findings["column"].to_pylist() == ["so_cccd", "so_cmnd", "ngay_sinh", "gioi_tinh", "id"]
     assert result.quarantined["codes"].to_pylist() == [["KEY_MISSING"]]
 
@@ -166,7 +164,9 @@ def test_rows_from_arrow_are_the_rows_of_the_file() -> None:
 
 def test_nul_and_invalid_text_in_arrow_cost_their_own_rows() -> None:
     names = pa.array([b"An", b"x\0", b"\xff"], pa.binary())
-    flat = {key: [value] * 3 for key, value in ROW.items() if key != "noi_cu_tru"} | {"noi_cu_tru": pa.nulls(3, pa.string())}
+    flat = {key: [value] * 3 for key, value in ROW.items() if key != "noi_cu_tru"} | {
+        "noi_cu_tru": pa.nulls(3, pa.string())
+    }
 
     result = normalise_rows(
         pa.table(flat | {"id": ["1", "2", "3"], "ho_ten": names}), source=SOURCE, exported_on=EXPORTED_ON
@@ -183,7 +183,9 @@ def test_normalising_is_deterministic_and_keeps_no_state() -> None:
 
 
 def test_no_personal_value_appears_in_a_finding() -> None:
-    result = _normalised({"so_cccd": "12345", "ho_ten": "Bí\u202e Mật", "ngay_sinh": "45/45/1945", "gioi_tinh": "Bí Mật"})
+    result = _normalised(
+        {"so_cccd": "12345", "ho_ten": "Bí\u202e Mật", "ngay_sinh": "45/45/1945", "gioi_tinh": "Bí Mật"}
+    )
 
     said = json.dumps(result.findings.drop_columns(["source_record_id"]).to_pylist(), ensure_ascii=False)
     assert not any(secret in said for secret in ("12345", "Bí", "Mật", "1945"))
@@ -214,9 +216,15 @@ def test_mutilated_file_is_refused_or_accounted_for(folder: Path, dice: random.R
 
 
 @settings(max_examples=30)
-@given(rows=st.lists(st.dictionaries(st.sampled_from(sorted(ROW)), st.text(max_size=12) | st.none()), min_size=1, max_size=6))
+@given(
+    rows=st.lists(
+        st.dictionaries(st.sampled_from(sorted(ROW)), st.text(max_size=12) | st.none()), min_size=1, max_size=6
+    )
+)
 def test_any_text_in_any_column_is_accounted_for(rows: list[dict[str, Any]]) -> None:
-    flat = [{key: value for key, value in (ROW | row).items() if key != "noi_cu_tru"} | {"noi_cu_tru": None} for row in rows]
+    flat = [
+        {key: value for key, value in (ROW | row).items() if key != "noi_cu_tru"} | {"noi_cu_tru": None} for row in rows
+    ]
     lines = "\n".join(json.dumps(row) for row in flat)
 
     result = normalise_file(lines.encode(), source=SOURCE, exported_on=EXPORTED_ON)
@@ -229,5 +237,12 @@ def test_any_text_in_any_column_is_accounted_for(rows: list[dict[str, Any]]) -> 
 def test_awkward_files_exist_for_each_kind_of_verdict() -> None:
     golden = "".join((file.parent / f"{file.stem}.golden.jsonl").read_text(encoding="utf-8") for file in AWKWARD)
 
-    for word in ("ENCODING_INVALID", "NUL_IN_TEXT", "LEGACY_ENCODING", "UNKNOWN_COLUMN", "MISSING_COLUMN", "DTD_FORBIDDEN"):
+    for word in (
+        "ENCODING_INVALID",
+        "NUL_IN_TEXT",
+        "LEGACY_ENCODING",
+        "UNKNOWN_COLUMN",
+        "MISSING_COLUMN",
+        "DTD_FORBIDDEN",
+    ):
         assert word in golden

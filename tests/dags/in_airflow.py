@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
@@ -36,8 +37,16 @@ def serve(answering: int) -> None:
 
 
 def policy(bag: DagBag) -> dict[str, Any]:
-    """What every DAG declares, and the errors of reading them."""
-    return {"import_errors": bag.import_errors, "dags": {dag_id: declared(dag) for dag_id, dag in bag.dags.items()}}
+    """What every DAG declares, the errors of reading them, and every setting that Airflow knows."""
+    return {
+        "import_errors": bag.import_errors,
+        "dags": {dag_id: declared(dag) for dag_id, dag in bag.dags.items()},
+        "settings": [
+            f"AIRFLOW__{section}__{option}".upper()
+            for section, described in conf.configuration_description.items()
+            for option in described["options"]
+        ],
+    }
 
 
 def declared(dag: DAG) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""When the doorbell rings: news at once, the rest from time to time, never for nothing, and not for want of a database."""
+"""When the doorbell rings: news at once, the rest from time to time; never for nothing, nor for want of a database."""
 
 from collections.abc import Iterator
 

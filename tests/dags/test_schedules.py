@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dags import running
-from gateway.cli.airflow import ROOT
+from gateway.cli.airflow import ROOT, SETTINGS
 from tests.dags.conftest import InAirflow
 
 DAGS = ROOT / "dags"
@@ -32,6 +32,25 @@ def test_the_schedules_are_these_and_keep_the_rules(in_airflow: InAirflow) -> No
         assert {task["retries"] for task in dag["tasks"].values()} == {2}
     mapped = {task_id for dag in seen["dags"].values() for task_id, task in dag["tasks"].items() if task["mapped"]}
     assert mapped == {"reconcile", "publish"}
+
+
+@pytest.mark.airflow
+def test_every_setting_we_give_airflow_is_one_it_knows(in_airflow: InAirflow) -> None:
+    known = set(in_airflow()["settings"])
+    sample = (ROOT / "deploy" / "airflow" / "airflow.env").read_text(encoding="utf-8")
+
+    # A value may be given by a command that prints it.
+    given = {name.removesuffix("_CMD") for name in re.findall(r"^#?(AIRFLOW__[A-Z_]+)=", sample, re.MULTILINE)}
+    ours = {f"AIRFLOW__{name}" for name in SETTINGS}
+
+    assert len(given) > 10
+    assert (given | ours) - known == set()
+
+
+def test_the_operating_page_explains_every_setting_of_ours() -> None:
+    page = (ROOT / "docs" / "operating-airflow.md").read_text(encoding="utf-8")
+
+    assert [name for name in SETTINGS if f"`{name}`" not in page] == []
 
 
 def test_the_folder_holds_schedules_and_what_they_share_and_is_no_package() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 from google.type.date_pb2 import Date
@@ -17,18 +17,25 @@ JSONL_SOURCE = "ha-noi.population"  # UTF-8 JSON lines
 TYPED_SOURCE = "lao-cai.population"
 
 
+FAMILY = ("Nguyễn", "Trần", "Giàng", "Lò", "Đặng", "Hoàng", "Bùi", "Phạm", "Sùng", "Vũ", "Hà")
+MIDDLE = ("Văn", "Thị", "A", "Đức", "Minh", "Ngọc", "Quang")
+GIVEN = ("An", "Páo", "Hòa", "Thủy", "Khánh", "Dung", "Sơn", "Yến", "Lương", "Tuấn", "Mỵ", "Phúc", "Xuân")
+
+
 def person(number: int, **fields: str) -> dict[str, object]:
-    """One record of the dialect population-jsonl."""
-    place = {"ma_xa": fields.pop("ma_xa", "00004"), "thon_to": "Tổ 3", "dia_chi": "Số 5"}
+    """One record of the dialect population-jsonl; no two numbers below a million are alike."""
+    born = date(1940, 1, 1) + timedelta(days=number * 7_919 % 21_000)
+    name = f"{FAMILY[number % 11]} {MIDDLE[number % 7]} {GIVEN[number % 13]}"
+    place = {"ma_xa": fields.pop("ma_xa", "00004"), "thon_to": "Tổ 3", "dia_chi": f"Số {number}"}
     return {
         "id": f"P{number:07d}",
-        "so_cccd": f"001{number % 2}80{number:06d}",
-        "ho_ten": "Nguyễn Văn An",
-        "ngay_sinh": "1980-05-17",
+        "so_cccd": f"001{number % 2}{born:%y}{number * 104_729 % 1_000_003 % 1_000_000:06d}",
+        "ho_ten": name,
+        "ngay_sinh": born.isoformat(),
         "gioi_tinh": "Nữ" if number % 2 else "Nam",
         "ma_dan_toc": "01",
         "noi_cu_tru": place,
-        "so_ho_so_cu_tru": "110000001",
+        "so_ho_so_cu_tru": f"11{number:07d}",
         "quan_he_chu_ho": "chủ hộ",
         "ma_so_bhxh": None,
         "cap_nhat_luc": "2025-07-10T08:00:00",
@@ -60,10 +67,10 @@ def typed(count: int, *, first: int = 0) -> bytes:
             records_pb2.PersonRecord(
                 source_record_id=f"T{number:07d}",
                 updated_at="2025-07-10T08:00:00",
-                full_name="Giàng A Páo",
+                full_name=f"{FAMILY[number % 11]} A {GIVEN[number % 13]}",
                 birth_date="1980",
                 sex=records_pb2.SEX_MALE,
-                unit_code="02677",
+                unit_code="02647",
             )
             for number in range(first, first + count)
         ]

@@ -11,6 +11,7 @@ from gateway.errors import DOMAIN, VERDICTS, Reason, RejectedCallError, as_markd
 from gateway.v1.error_reason_pb2 import ErrorReason
 from gateway.wire.faults import read_status, write_status
 from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError
+from tests.golden import Golden
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "ERROR_REASON_"
@@ -103,5 +104,5 @@ def test_a_status_carries_all_the_details_and_reads_back() -> None:
     assert fault.en.startswith(VERDICTS[Reason.TOO_LARGE].en)
 
 
-def test_the_page_of_reasons_is_the_table() -> None:
-    assert (ROOT / "docs/error-reasons.md").read_text() == as_markdown()
+def test_the_page_of_reasons_is_the_table(golden: Golden) -> None:
+    golden.check(ROOT / "docs/error-reasons.md", as_markdown())

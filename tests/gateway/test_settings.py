@@ -5,6 +5,7 @@ import pytest
 
 from gateway.errors import FatalSettingError
 from gateway.settings import ArmedFailpoint, Failpoint, Settings, as_markdown, read
+from tests.golden import Golden
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,8 +53,8 @@ def test_a_value_that_cannot_be_used_is_named(variable: str, text: str) -> None:
         read({variable: text})
 
 
-def test_the_page_of_settings_is_the_code() -> None:
-    assert (ROOT / "docs/settings.md").read_text() == as_markdown()
+def test_the_page_of_settings_is_the_code(golden: Golden) -> None:
+    golden.check(ROOT / "docs/settings.md", as_markdown())
 
 
 def test_only_the_settings_and_the_terminal_read_the_environment() -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from observability import metrics, vocabulary
+from tests.golden import Golden
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -25,5 +26,5 @@ def test_no_label_grows_with_the_number_of_records() -> None:
     assert labels.isdisjoint({"receipt_id", "subject_id", "update_id", "case_id", "judgement_id", "unit_code"})
 
 
-def test_the_document_says_what_the_table_says() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == metrics.as_markdown(), "run python -m observability.metrics"
+def test_the_document_says_what_the_table_says(golden: Golden) -> None:
+    golden.check(DOCUMENT, metrics.as_markdown())

@@ -48,9 +48,10 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
     The folder keeps what is slow to make (the server's cluster, Airflow's metadata) for the next demo.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in ("snapshots", "logs", "traces.jsonl", "gateway-traces.jsonl"):
-        path = folder / left
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for left in ("snapshots", "logs"):
+        shutil.rmtree(folder / left, ignore_errors=True)
+    for traces in folder.glob("*traces.jsonl"):
+        traces.unlink()
     (folder / "logs").mkdir()
     with stages.timed("postgresql", "PostgreSQL"):
         server = embedded.start(folder / "postgres")

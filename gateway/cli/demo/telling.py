@@ -3,54 +3,58 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from adapters import catalogue, simulator
 from adapters.canonical import RecordKind
+from adapters.reference import units
 from gateway.cli.demo.house import House
 from gateway.cli.demo.pulling import Pulled
 from gateway.cli.demo.reconciling import dag_runs
 from gateway.errors import GatewayError
 from reconciliation import review
+from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import State
 from reconciliation.scoring import evaluate
 from reconciliation.store import balance, feed, reconciling, stuck
 
 UNTOUCHED_DAYS = 14  # what would be stuck by then if nobody acted
+SHOWN_UNITS = 2  # of each province, those that came from the most former ones; the report has all
+BALANCED = ("received", "accepted", "quarantined", "superseded", "pending")
+ACCOUNTED = ("records", "subjects", "doubles", "waiting")
 Result = dict[str, Any]
 
 
 def gather(house: House, country: simulator.Country, pulls: Sequence[Pulled], *, now: datetime) -> Result:
     """The demo's result, as it is written to --json."""
     conserved = balance.conservation(house.engine)
-    units = {kind: balance.units(house.engine, kind) for kind in (RecordKind.PERSON, RecordKind.HOUSEHOLD)}
+    of_units = {kind: balance.units(house.engine, kind) for kind in (RecordKind.PERSON, RecordKind.HOUSEHOLD)}
     placed = balance.recoded(house.engine)
     published = balance.subjects_published(house.engine)
     score = evaluate(reconciling.assignment(house.engine), _truth(country))
     return {
-        **{
-            name: _by_province_and_kind(conserved, name)
-            for name in ("received", "accepted", "quarantined", "superseded", "pending")
-        },
+        "told_on": now.astimezone(VIETNAM).date().isoformat(),
+        **{name: _by_province_and_kind(conserved, name) for name in BALANCED},
         "balance": {
             "closed": all(row.closed for row in conserved)
-            and all(row.closed for rows in units.values() for row in rows)
-            and all(sum(row.subjects for row in rows) == published.get(kind, 0) for kind, rows in units.items()),
-            "people": _totals(units[RecordKind.PERSON]),
-            "households": _totals(units[RecordKind.HOUSEHOLD]),
+            and all(row.closed for rows in of_units.values() for row in rows)
+            and all(sum(row.subjects for row in rows) == published.get(kind, 0) for kind, rows in of_units.items()),
+            "people": _totals(of_units[RecordKind.PERSON]),
+            "households": _totals(of_units[RecordKind.HOUSEHOLD]),
         },
         "units": {
             "recoded": sum(number for outcome, number in placed.items() if outcome in {"current", "retired", "judged"}),
             **placed,
-            "people": [asdict(row) for row in units[RecordKind.PERSON]],
-            "households": [asdict(row) for row in units[RecordKind.HOUSEHOLD]],
+            "people": [asdict(row) for row in of_units[RecordKind.PERSON]],
+            "households": [asdict(row) for row in of_units[RecordKind.HOUSEHOLD]],
         },
         "households_rekeyed": balance.rekeyed(house.engine),
         "links": balance.links_made(house.engine),
@@ -93,11 +97,15 @@ def check(result: Result) -> None:
 
 def show(result: Result, house: House) -> None:
     """The one screen."""
-    console = Console()
-    console.print()
-    console.print(_conservation_table(result))
-    console.print(_people_table(result))
-    console.print(_cases_table(result), _waiting_table(result))
+    console = Console(soft_wrap=True)
+    for title, table in (
+        ("Nhận = chấp nhận + cách ly + có bản mới hơn + chờ · received = the sum", _conservation_table(result)),
+        ("Trước → sau sáp nhập · before → after: records = subjects + doubles + waiting", _people_table(result)),
+        ("Cán bộ cần quyết · for the stewards", _cases_table(result)),
+        (_waiting_title(result), _waiting_table(result)),
+    ):
+        console.print(f"\n [bold]{title}[/bold]")
+        console.print(table)
     console.print(_closing_panel(result, house))
 
 
@@ -135,57 +143,63 @@ def _waiting(rows: Sequence[stuck.Waiting]) -> dict[str, dict[str, dict[str, obj
 
 
 def _name(province_code: str) -> str:
-    return catalogue.load().provinces[province_code].name
+    """The province's name without what kind of province it is."""
+    return catalogue.load().provinces[province_code].name.removeprefix("Tỉnh ").removeprefix("Thành phố ")
+
+
+def _table(*headings: str, words: int) -> Table:
+    """A table whose first `words` columns are words and whose others are figures."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place < words else "right", no_wrap=True)
+    return table
 
 
 def _conservation_table(result: Result) -> Table:
-    table = Table(title="Nhận = chấp nhận + cách ly + đã có bản mới hơn + chờ · Received = …", title_justify="left")
-    for heading in ("tỉnh · province", "loại · kind", "received", "accepted", "quarantined", "superseded", "pending"):
-        table.add_column(heading, justify="left" if "·" in heading else "right")
+    table = _table("tỉnh · province", "loại · kind", *BALANCED, words=2)
     for province, kinds in result["received"].items():
         for kind in kinds:
-            figures = (
-                result[name][province][kind]
-                for name in ("received", "accepted", "quarantined", "superseded", "pending")
-            )
-            table.add_row(_name(province), kind, *(f"{figure:,}" for figure in figures))
+            table.add_row(_name(province), kind, *(f"{result[name][province][kind]:,}" for name in BALANCED))
     return table
 
 
 def _people_table(result: Result) -> Table:
-    table = Table(
-        title="Trước → sau sáp nhập · Before → after: records = subjects + doubles + waiting", title_justify="left"
-    )
-    headings = ("tỉnh · province", "", "units before", "units today", "records", "subjects", "doubles", "waiting")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    table = _table("đơn vị · unit", "", "from", *ACCOUNTED, words=2)
     for what in ("people", "households"):
-        for province, row in result["balance"][what].items():
-            figures = (row[name] for name in ("former_units", "units", "records", "subjects", "doubles", "waiting"))
-            table.add_row(_name(province), what, *(f"{figure:,}" for figure in figures))
+        for province, total in result["balance"][what].items():
+            from_to = f"{total['former_units']} → {total['units']}"
+            table.add_row(f"[bold]{_name(province)}[/bold]", what, from_to, *(f"{total[name]:,}" for name in ACCOUNTED))
+            for row in _largest(result["units"][what], province):
+                unit = units.unit(row["unit_code"], date.fromisoformat(result["told_on"]))
+                name = unit.name if unit else row["unit_code"]
+                table.add_row(f"  {name}", what, str(row["former_units"]), *(f"{row[name]:,}" for name in ACCOUNTED))
     return table
 
 
+def _largest(rows: Sequence[Mapping[str, Any]], province: str) -> list[Mapping[str, Any]]:
+    ours = [row for row in rows if row["province_code"] == province and row["unit_code"] is not None]
+    return sorted(ours, key=lambda row: (-row["former_units"], row["unit_code"]))[:SHOWN_UNITS]
+
+
 def _cases_table(result: Result) -> Table:
-    table = Table(
-        "việc cần quyết · case", "mở · open", title="Cán bộ cần quyết · For the stewards", title_justify="left"
-    )
+    table = _table("việc · case", "open", words=1)
     for kind, number in result["cases"].items():
         table.add_row(kind, f"{number:,}")
     return table
 
 
+def _waiting_title(result: Result) -> str:
+    later = _count(result["stuck_if_untouched"]["updates"])
+    return (
+        f"Đang chờ · waiting; quá hạn · stuck: {_count(result['stuck'])}, in {UNTOUCHED_DAYS} days untouched: {later:,}"
+    )
+
+
 def _waiting_table(result: Result) -> Table:
-    title = f"Đang chờ · Waiting (quá hạn · stuck now: {_count(result['stuck'])}; "
-    title += (
-        f"nếu không ai làm gì · untouched for {UNTOUCHED_DAYS} days: {_count(result['stuck_if_untouched']['updates'])})"
-    )
-    table = Table(
-        "trạng thái · state", "của ai · owner", "số · updates", "hạn · deadline", title=title, title_justify="left"
-    )
+    table = _table("trạng thái · state", "của ai · owner", "hạn · deadline", "updates", words=3)
     for state, owners in result["waiting"].items():
         for owner, row in owners.items():
-            table.add_row(state, owner, f"{row['updates']:,}", str(row["deadline"]))
+            table.add_row(state, owner, str(row["deadline"])[:10], f"{row['updates']:,}")
     return table
 
 

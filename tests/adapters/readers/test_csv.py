@@ -98,6 +98,7 @@ def test_byte_without_a_letter_in_tcvn3_costs_its_own_row() -> None:
         (b"\n\n", RejectionReason.EMPTY_BATCH),
         (b"A;B\n1;2\n", RejectionReason.WRONG_SEPARATOR),
         (b"A,A\n1,2\n", RejectionReason.DUPLICATE_COLUMN),
+        (b"A\rX,B\n1,2\n", RejectionReason.UNREADABLE),
         (b"\xffA,B\n1,2\n", RejectionReason.ENCODING_INVALID),
         ("A,B\n1,2\n".encode("utf-16"), RejectionReason.ENCODING_INVALID),
         (b",".join(b"c%d" % i for i in range(201)) + b"\n1\n", RejectionReason.TOO_MANY_COLUMNS),

@@ -56,6 +56,14 @@ def test_bad_line_costs_its_own_row(line: bytes, code: str) -> None:
     assert raw.bytes_of(np.array([1])).to_pylist() == [line]
 
 
+@pytest.mark.parametrize("name", [b"\\ud800", b"\\u007f", b"\xff"])
+def test_broken_key_costs_its_own_row(name: bytes) -> None:
+    raw = read(b'{"a": "1"}\n{"a": "2", "' + name + b'": "3"}\n', JSONL)
+
+    assert raw.table.column_names == ["a"]
+    assert flags(raw)["RECORD_UNREADABLE"] == [1]
+
+
 def test_escaped_pair_of_surrogates_is_a_character() -> None:
     assert read(b'{"a": "\\ud83d\\ude00"}\n', JSONL).table["a"].to_pylist() == ["\U0001f600"]
 

@@ -53,7 +53,9 @@ def test_workbook_of_a_common_library_is_read() -> None:
 )
 def test_cell_is_read_as_stored(cell: str, text: str) -> None:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    shared = f'<sst xmlns="{main}"><si><t>0</t></si><si><r><t>rich </t></r><r><t>text</t></r><rPh><t>x</t></rPh></si></sst>'
+    shared = (
+        f'<sst xmlns="{main}"><si><t>0</t></si><si><r><t>rich </t></r><r><t>text</t></r><rPh><t>x</t></rPh></si></sst>'
+    )
 
     rows = _rows(f'<row r="2">{cell}</row>', **{"xl__sharedStrings.xml": shared})
 
@@ -65,7 +67,10 @@ def test_rows_and_cells_without_addresses_are_counted() -> None:
 
 
 def test_blank_rows_are_no_records() -> None:
-    assert len(_rows('<row r="2"/><row r="3"><c r="A3"><v>1</v></c></row><row r="9"><c r="B9" t="str"><v> </v></c></row>')) == 1
+    assert (
+        len(_rows('<row r="2"/><row r="3"><c r="A3"><v>1</v></c></row><row r="9"><c r="B9" t="str"><v> </v></c></row>'))
+        == 1
+    )
 
 
 def test_far_cell_is_refused_and_no_grid_is_laid_out() -> None:
@@ -136,6 +141,13 @@ def test_damaged_archive_is_refused() -> None:
 
     assert zipfile.is_zipfile(io.BytesIO(damaged))
     assert refusal(damaged, XLSX) == RejectionReason.UNREADABLE
+
+
+def test_archive_whose_checksum_differs_is_refused() -> None:
+    whole = workbook(sheet(HEADER + '<row r="2"><c r="A2"><v>1</v></c></row>'))
+    entry = whole.rindex(b"xl/worksheets/sheet1.xml") - 46
+
+    assert refusal(whole[: entry + 16] + b"\0\0\0\0" + whole[entry + 20 :], XLSX) == RejectionReason.UNREADABLE
 
 
 def test_missing_sheet_is_named() -> None:

@@ -47,7 +47,7 @@ def test_prefix_comments_and_references_change_nothing() -> None:
 
 
 def test_bytes_of_a_record_are_exact() -> None:
-    raw = _read(b"<R><a>1</a></R>", b"<R/>", b'<R\n><a>2</a></R >')
+    raw = _read(b"<R><a>1</a></R>", b"<R/>", b"<R\n><a>2</a></R >")
 
     assert raw.bytes_of(np.array([0, 1, 2])).to_pylist() == [b"<R><a>1</a></R>", b"<R/>", b"<R\n><a>2</a></R >"]
 
@@ -108,7 +108,10 @@ def test_external_entity_is_refused_unread(tmp_path: Path) -> None:
         (_document(b"<R>" + b"<a>" * 3000 + b"</a>" * 3000 + b"</R>"), RejectionReason.TOO_DEEP),
         (_document(b"<R/>" * 900_000), RejectionReason.TOO_MANY_RECORDS),
         (_document(b"<R>" + b"".join(b"<c%d/>" % i for i in range(201)) + b"</R>"), RejectionReason.TOO_MANY_COLUMNS),
-        (b'<?xml version="1.0" encoding="windows-1258"?><L xmlns="urn:test"><R/></L>', RejectionReason.ENCODING_INVALID),
+        (
+            b'<?xml version="1.0" encoding="windows-1258"?><L xmlns="urn:test"><R/></L>',
+            RejectionReason.ENCODING_INVALID,
+        ),
         ('<L xmlns="urn:test"><R/></L>'.encode("utf-16"), RejectionReason.ENCODING_INVALID),
     ],
     ids=range(16),

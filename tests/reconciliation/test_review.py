@@ -1,0 +1,524 @@
+"""What each decision does to each kind of case, that it holds in later runs, and what its reversal brings back."""
+
+import sqlalchemy as sa
+import pytest
+
+from adapters.canonical import RecordKind
+from reconciliation import review
+from reconciliation.errors import RejectedRequestError
+from reconciliation.model import CaseKind, Decision, OutcomeKind, State
+from reconciliation.store import tables
+from tests.reconciliation.province import (
+    BOOKS,
+    LAO_CAI,
+    OLD,
+    OTHER_BOOKS,
+    YEN_BAI,
+    Province,
+    book,
+    check,
+    check_settled,
+    doubtful,
+    household,
+    other_person,
+    person,
+)
+
+
+@pytest.fixture
+def province(engine: sa.Engine) -> Province:
+    return Province(engine)
+
+
+def settle(province: Province, runs: int = 2) -> None:
+    for _ in range(runs):
+        province.run()
+        check_settled(province)
+
+
+def names(province: Province) -> list[str]:
+    return sorted(row["full_name"] for row in province.published().values())
+
+
+def units(province: Province) -> list[str]:
+    return sorted(row["unit_code"] for row in province.published().values())
+
+
+def test_every_kind_of_case_has_decisions_and_each_that_holds_an_update_can_end_it():
+    assert set(review.DECISIONS) == set(CaseKind)
+    for kind, decisions in review.DECISIONS.items():
+        assert decisions & {Decision.WITHDRAW, Decision.KEEP}, kind
+
+
+def test_an_unknown_unit_that_is_judged_stays_judged_until_the_source_says_something_else(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    settle(province, 1)
+    assert province.published() == {}
+    assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
+
+    province.judge(province.case(CaseKind.UNKNOWN_UNIT), Decision.UNIT, "02671")
+    settle(province)
+    assert units(province) == ["02671"]
+
+    province.push(YEN_BAI, person("A", unit_code="99999"), person("A2", unit_code="02683"))
+    province.push(YEN_BAI, person("A", unit_code="99999", source_version=2, sex="male"))
+    settle(province)
+    assert units(province) == ["02671"]
+    assert province.cases(CaseKind.UNKNOWN_UNIT) == []
+
+    province.push(YEN_BAI, person("A", unit_code="99998", source_version=3))
+    settle(province)
+    assert province.case(CaseKind.UNKNOWN_UNIT).record_keys == (f"{YEN_BAI}|A",)
+
+
+def test_what_is_published_stands_while_its_newest_version_waits_for_a_unit(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.apply_all()
+    before = province.one()
+
+    province.push(YEN_BAI, person("A", unit_code="99999", source_version=2))
+    settle(province)
+
+    assert province.one()["change_id"] == before["change_id"]
+    assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
+    province.judge(province.case(), Decision.UNIT, "02671")
+    settle(province)
+    assert [change["cause"] for change in province.changes(RecordKind.PERSON)] == ["NEW", "RECODED"]
+
+
+def test_what_is_published_stands_when_the_judgement_on_its_unit_is_reversed(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    settle(province, 1)
+    judgement = province.judge(province.case(), Decision.UNIT, "02671")
+    settle(province, 1)
+    province.apply_all()
+
+    province.reverse(judgement)
+    assert province.case().kind is CaseKind.UNKNOWN_UNIT
+    settle(province)
+
+    assert units(province) == ["02671"]
+    province.judge(province.case(), Decision.UNIT, "02683")
+    settle(province)
+    assert units(province) == ["02683"]
+
+
+def test_a_withdrawn_update_is_never_published_and_taken_up_again_when_that_is_reversed(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    settle(province, 1)
+
+    judgement = province.judge(province.case(), Decision.WITHDRAW)
+    settle(province)
+    assert province.state(YEN_BAI, "A") is State.WITHDRAWN
+    assert province.cases() == []
+
+    province.reverse(judgement)
+    settle(province)
+    assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
+    province.judge(province.case(), Decision.UNIT, "02671")
+    settle(province)
+    assert units(province) == ["02671"]
+
+
+def test_a_withdrawal_is_of_one_update_and_the_next_version_asks_again(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    settle(province, 1)
+    province.judge(province.case(), Decision.WITHDRAW)
+    settle(province, 1)
+
+    province.push(YEN_BAI, person("A", unit_code="99999", source_version=2))
+    settle(province)
+
+    assert province.published() == {}
+    assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
+    assert province.case().kind is CaseKind.UNKNOWN_UNIT
+
+
+def test_a_withdrawn_update_that_was_applied_is_retracted_and_published_again_on_reversal(province):
+    province.push(YEN_BAI, person("A", unit_code="02647"))
+    settle(province, 1)
+    province.apply_all()
+    province.push(LAO_CAI, person("B", unit_code="02671"))
+    settle(province, 1)
+    case = province.case(CaseKind.TWO_UNITS_ONE_PERSON)
+
+    judgement = province.judge(case, Decision.WITHDRAW, f"{YEN_BAI}|A")
+    settle(province)
+    assert province.state(YEN_BAI, "A") is State.WITHDRAWN
+    assert units(province) == ["02671"]
+    assert province.cases() == []
+
+    province.reverse(judgement)
+    settle(province)
+    assert province.state(YEN_BAI, "A") is not State.WITHDRAWN
+    assert province.case().fingerprint == case.fingerprint
+
+
+def test_a_withdrawn_subject_leaves_the_register_and_comes_back_under_its_id(province):
+    province.push(YEN_BAI, other_person("A"), person("B"))
+    settle(province, 1)
+    before = set(province.published())
+    province.push(LAO_CAI, person("C", unit_code="02671"))
+    settle(province, 1)
+    case = province.case()
+
+    judgement = province.judge(case, Decision.WITHDRAW, f"{YEN_BAI}|B")
+    province.push(LAO_CAI, other_person("C", source_version=2))
+    settle(province)
+    assert names(province) == ["Giàng A Páo"]
+
+    province.reverse(judgement)
+    settle(province)
+    assert len(province.published()) == 2
+    assert set(province.published()) == before
+
+
+def test_a_judgement_on_one_question_does_not_bring_back_what_another_withdrew(province):
+    province.push(YEN_BAI, person("A", unit_code="02647", insurance_number="0123456789"))
+    province.push(LAO_CAI, person("B", unit_code="02671"))
+    province.push(BOOKS, book("I", birth_day=18))
+    settle(province, 1)
+    two_units, contradiction = (
+        province.case(CaseKind.TWO_UNITS_ONE_PERSON),
+        province.case(CaseKind.BOOK_AGAINST_REGISTER),
+    )
+
+    province.judge(contradiction, Decision.WITHDRAW, f"{YEN_BAI}|A")
+    province.judge(two_units, Decision.KEEP)
+
+    assert province.state(YEN_BAI, "A") is State.WITHDRAWN
+    settle(province)
+    assert province.state(YEN_BAI, "A") is State.WITHDRAWN
+
+
+def test_what_has_newer_content_than_the_question_cannot_be_withdrawn_unseen(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    settle(province, 1)
+    case = province.case()
+    province.push(YEN_BAI, person("A", unit_code="02647", source_version=2))
+
+    with pytest.raises(RejectedRequestError) as refused:
+        province.judge(case, Decision.WITHDRAW)
+    assert refused.value.reason == "DECISION_INVALID"
+
+    settle(province)
+    with pytest.raises(RejectedRequestError) as obsolete:
+        province.judge(case, Decision.WITHDRAW)
+    assert obsolete.value.reason == "DECISION_INVALID"
+    assert units(province) == ["02647"]
+
+
+def test_two_units_are_decided_for_one_with_its_own_hamlet_and_address(province):
+    province.push(YEN_BAI, person("A", unit_code="02647", hamlet="Thôn 1", address="số 1"))
+    province.push(LAO_CAI, person("B", unit_code="02671", hamlet="Thôn 9", address="số 9"))
+    settle(province, 1)
+
+    for chosen, hamlet in (("02671", "Thôn 9"), ("02647", "Thôn 1")):
+        judgement = province.judge(province.case(), Decision.UNIT, chosen)
+        settle(province)
+        found = province.one()
+        assert (found["unit_code"], found["hamlet"]) == (chosen, hamlet)
+        province.reverse(judgement)
+        settle(province, 1)
+
+
+def test_two_units_that_are_kept_publish_the_one_that_speaks_first(province):
+    province.push(YEN_BAI, person("A", unit_code="02647"))
+    province.push(LAO_CAI, person("B", unit_code="02671", event_date=OLD))
+    settle(province, 1)
+
+    province.judge(province.case(), Decision.KEEP)
+    settle(province)
+
+    assert units(province) == ["02647"]
+    assert province.cases() == []
+
+
+def test_a_judged_unit_stands_while_a_third_record_asks_anew(province):
+    province.push(YEN_BAI, person("A", unit_code="02647", event_date=OLD))
+    province.push(LAO_CAI, person("B", unit_code="02671"))
+    settle(province, 1)
+    province.judge(province.case(), Decision.UNIT, "02647")
+    settle(province, 1)
+    assert units(province) == ["02647"]
+
+    province.push(LAO_CAI, person("C", unit_code="02671"))
+    settle(province)
+
+    assert units(province) == ["02647"]
+    assert province.state(LAO_CAI, "C") is State.AWAITING_STEWARD
+
+
+def test_two_units_that_are_two_people_part_by_unit_however_many_records_they_are(province):
+    province.push(YEN_BAI, person("A", unit_code="02647"), person("B", unit_code="02647"))
+    province.push(LAO_CAI, person("C", unit_code="02671"))
+    settle(province, 1)
+
+    judgement = province.judge(province.case(), Decision.NOT_SAME)
+    settle(province)
+
+    # Now they are two people with one number, which is a question of its own.
+    for case in province.cases(CaseKind.ONE_NUMBER_TWO_PEOPLE):
+        province.judge(case, Decision.NOT_SAME)
+    settle(province)
+    assert units(province) == ["02647", "02671"]
+    assert province.cases() == []
+    province.reverse(judgement)
+
+
+def test_one_number_of_two_people_can_be_judged_one_person_whoever_comes_first(province):
+    said = {"full_name": "Giàng A Páo", "birth_year": 1950, "birth_month": 1, "birth_day": 3, "sex": "male"}
+    province.push(LAO_CAI, person("A"), person("B"))
+    province.push(YEN_BAI, person("C", **said))
+    settle(province, 1)
+    case = province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE)
+    assert len(case.record_keys) == 3
+
+    judgement = province.judge(case, Decision.SAME)
+    settle(province)
+    assert len(province.published()) == 1
+    assert province.cases() == []
+
+    province.reverse(judgement)
+    settle(province, 1)
+    province.judge(province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE), Decision.NOT_SAME)
+    for doubt in province.cases(CaseKind.DOUBTFUL_MATCH):
+        province.judge(doubt, Decision.NOT_SAME)
+    settle(province)
+    assert names(province) == ["Giàng A Páo", "Lò Thị Mẩy"]
+    assert province.cases() == []
+
+
+def test_a_doubtful_match_is_decided_once_for_all_records_of_the_two(province):
+    province.push(YEN_BAI, doubtful("A"), doubtful("A2"))
+    province.push(LAO_CAI, doubtful("B", unit_code="02671"))
+    settle(province, 1)
+
+    judgement = province.judge(province.case(CaseKind.DOUBTFUL_MATCH), Decision.NOT_SAME)
+    settle(province)
+    assert len(province.published()) == 2
+    assert province.cases() == []
+    ids = set(province.published())
+
+    province.reverse(judgement)
+    settle(province)
+    province.judge(province.case(CaseKind.DOUBTFUL_MATCH), Decision.SAME)
+    province.run()
+    province.judge(province.case(CaseKind.TWO_UNITS_ONE_PERSON), Decision.KEEP)
+    settle(province)
+    assert len(province.published()) == 1
+    assert set(province.published()) < ids
+
+
+def test_a_book_that_is_somebody_elses_is_parted_from_all_of_the_register(province):
+    province.push(YEN_BAI, person("A"))
+    province.push(LAO_CAI, person("B"))
+    province.push(BOOKS, book("I", full_name="Lò Thị Mây", birth_day=18))
+    settle(province, 1)
+    (subject,) = province.published()
+    assert province.state(YEN_BAI, "A") is State.AWAITING_PULL, "a book does not hold the register back"
+
+    judgement = province.judge(province.case(CaseKind.BOOK_AGAINST_REGISTER), Decision.NOT_SAME)
+    settle(province)
+    assert province.one(RecordKind.INSURANCE)["person_id"] is None
+    assert set(province.published()) == {subject}
+
+    province.reverse(judgement)
+    settle(province)
+    province.judge(province.case(CaseKind.BOOK_AGAINST_REGISTER), Decision.KEEP)
+    settle(province)
+    assert province.one(RecordKind.INSURANCE)["person_id"] == subject
+
+
+def test_two_books_can_be_kept_or_parted(province):
+    province.push(YEN_BAI, person("A"))
+    province.push(BOOKS, book("I"))
+    province.push(OTHER_BOOKS, book("J", insurance_number="9876543210"))
+    settle(province, 1)
+    case = province.case(CaseKind.TWO_INSURANCE_BOOKS)
+
+    judgement = province.judge(case, Decision.KEEP)
+    settle(province)
+    assert [row["person_id"] for row in province.published(RecordKind.INSURANCE).values()] == [
+        *province.published()
+    ] * 2
+
+    province.reverse(judgement)
+    settle(province, 1)
+    province.judge(province.case(), Decision.NOT_SAME)
+    settle(province)
+    assert None in [row["person_id"] for row in province.published(RecordKind.INSURANCE).values()]
+
+
+def test_a_refusal_that_is_accepted_ends_every_update_that_rode_on_it(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.refuse()
+    province.push(LAO_CAI, person("B"))
+    settle(province)
+    assert province.state(LAO_CAI, "B") is State.AWAITING_STEWARD
+
+    province.judge(province.case(CaseKind.REFUSED_BY_REGISTRY), Decision.KEEP)
+    assert province.state(YEN_BAI, "A") is province.state(LAO_CAI, "B") is State.REFUSED
+
+    province.push(LAO_CAI, person("C"))
+    settle(province)
+    assert province.state(LAO_CAI, "C") is State.REFUSED
+    assert province.cases() == []
+
+
+def test_an_accepted_refusal_that_is_reversed_is_a_question_again(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.refuse()
+    judgement = province.judge(province.case(), Decision.KEEP)
+    settle(province, 1)
+
+    province.reverse(judgement)
+    settle(province)
+
+    assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
+    assert province.case().kind is CaseKind.REFUSED_BY_REGISTRY
+
+
+def test_accepting_a_refusal_does_not_end_the_correction_that_has_arrived_meanwhile(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.refuse()
+    province.push(YEN_BAI, person("A", birth_day=18, source_version=2))
+
+    province.judge(province.case(), Decision.KEEP)
+
+    assert province.state(YEN_BAI, "A") is State.AWAITING_RECONCILIATION
+    settle(province)
+    assert province.state(YEN_BAI, "A") is State.AWAITING_PULL
+    assert province.one()["birth_day"] == 18
+
+
+def test_a_refusal_that_comes_after_its_update_was_superseded_is_still_a_question(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.acknowledge()
+    province.push(YEN_BAI, person("A", source_version=2))
+    province.refuse()
+    settle(province)
+
+    assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
+    province.judge(province.case(CaseKind.REFUSED_BY_REGISTRY), Decision.SEND_AGAIN)
+    check(province)
+    assert province.state(YEN_BAI, "A") is State.AWAITING_PULL
+
+
+def test_a_refused_update_is_not_taken_back_by_a_question_of_another_record(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.refuse()
+    before = province.one()
+    province.push(LAO_CAI, person("B", unit_code="02671"))
+    settle(province)
+
+    assert province.one()["change_id"] == before["change_id"]
+    assert {case.kind for case in province.cases()} == {CaseKind.REFUSED_BY_REGISTRY, CaseKind.TWO_UNITS_ONE_PERSON}
+
+
+def test_a_refused_retraction_is_a_question_too(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.apply_all()
+    province.push(LAO_CAI, person("B", unit_code="02671"))
+    settle(province, 1)
+    judgement = province.judge(province.case(), Decision.WITHDRAW, f"{YEN_BAI}|A")
+    province.push(LAO_CAI, other_person("B", source_version=2))
+    settle(province, 1)
+    assert names(province) == ["Giàng A Páo"]
+    retraction = [change for change in province.changes(RecordKind.PERSON) if change["cause"] == "RETRACTED"][0]
+
+    province.acknowledge()
+    province.report(OutcomeKind.REFUSED, retraction["feed_seq"])
+
+    case = province.case(CaseKind.REFUSED_BY_REGISTRY)
+    assert case.evidence["feed_seq"] == retraction["feed_seq"]
+    province.judge(case, Decision.SEND_AGAIN)
+    settle(province)
+    assert province.changes(RecordKind.PERSON)[-1]["cause"] == "RETRACTED"
+    province.reverse(judgement)
+    settle(province)
+
+
+def test_what_was_sent_again_cannot_be_called_back_and_no_judgement_is_reversed_twice(province):
+    province.push(YEN_BAI, person("A"))
+    settle(province, 1)
+    province.refuse()
+    again = province.judge(province.case(), Decision.SEND_AGAIN)
+    settle(province)
+    province.refuse()
+    kept = province.judge(province.case(), Decision.KEEP)
+    reversal = province.reverse(kept)
+
+    for judgement in (again, kept, reversal):
+        with pytest.raises(RejectedRequestError) as refused:
+            province.reverse(judgement)
+        assert refused.value.reason == "DECISION_INVALID"
+    with pytest.raises(RejectedRequestError) as unknown:
+        review.reverse(province.engine, 10_000, reason="x", steward="s1", now=province.now)
+    assert unknown.value.reason == "JUDGEMENT_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("decision", "value"),
+    [
+        (Decision.SAME, None),
+        (Decision.KEEP, None),
+        (Decision.SEND_AGAIN, None),
+        (Decision.UNIT, None),
+        (Decision.UNIT, "15"),
+        (Decision.UNIT, "99999"),
+        (Decision.WITHDRAW, f"{YEN_BAI}|B"),
+    ],
+)
+def test_a_decision_that_does_not_fit_its_case_is_refused_and_nothing_is_written(province, decision, value):
+    province.push(YEN_BAI, person("A", unit_code="99999"), other_person("B"))
+    province.run()
+    before = province.dump()
+
+    with pytest.raises(RejectedRequestError) as refused:
+        province.judge(province.case(), decision, value)
+
+    assert refused.value.reason == "DECISION_INVALID"
+    assert province.dump() == before
+
+
+def test_a_decision_needs_a_reason_and_a_name(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    province.run()
+
+    for reason, steward in ((" ", "s1"), ("đã xác minh", "")):
+        with pytest.raises(RejectedRequestError) as refused:
+            review.judge(
+                province.engine,
+                province.case().case_id,
+                decision=Decision.WITHDRAW,
+                reason=reason,
+                steward=steward,
+                now=province.now,
+            )
+        assert refused.value.reason == "DECISION_INVALID"
+    assert province.query(sa.select(tables.judgement)) == []
+
+
+def test_a_household_that_is_withdrawn_keeps_its_number_for_its_return(province):
+    province.push("yen-bai.household", household("H", "7", unit_code="99999"))
+    settle(province, 1)
+    judgement = province.judge(province.case(), Decision.WITHDRAW)
+    province.push("lao-cai.household", household("K", "7", unit_code="02671"))
+    settle(province)
+
+    province.reverse(judgement)
+    settle(province, 1)
+    province.judge(province.case(), Decision.UNIT, "02671")
+    settle(province)
+
+    numbers = [row["household_number"] for row in province.published(RecordKind.HOUSEHOLD).values()]
+    assert len(set(numbers)) == 2
+    assert "7" in numbers
