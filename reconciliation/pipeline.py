@@ -44,7 +44,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     judged = standing.judgements
     heads = standing.heads
     placements = recoding.recode(
-        pa.concat_tables([heads[kind].select(recoding.PLACED.names) for kind in RecordKind]),
+        pa.concat_tables([_sent(heads[kind]) for kind in RecordKind]),
         select(_JUDGED_UNITS, recoding.JUDGED_UNITS, judged=judged),
         as_of=as_of,
         province_code=province_code,
@@ -98,6 +98,12 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         held=held,
         cases=cases,
     )
+
+
+def _sent(heads: pa.Table) -> pa.Table:
+    """What recoding reads. A code is as old as the export it stands in: systems recode without touching a record."""
+    columns = ["record_id", "record_key", "unit_code", "unit_vintage", "exported_on"]
+    return heads.select(columns).rename_columns(recoding.PLACED.names).cast(recoding.PLACED)
 
 
 def _placed(kind: RecordKind, heads: pa.Table, placements: pa.Table) -> pa.Table:

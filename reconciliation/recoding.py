@@ -19,7 +19,7 @@ PLACED = pa.schema(
         pa.field("record_key", pa.string(), nullable=False),  # "source_id|source_record_id"
         pa.field("unit_code", pa.string()),
         pa.field("unit_vintage", pa.date32()),
-        pa.field("event_date", pa.date32()),
+        pa.field("event_date", pa.date32()),  # the last day on which the code can have been written
     ]
 )
 

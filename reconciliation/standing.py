@@ -45,6 +45,7 @@ def heads_schema(kind: RecordKind) -> pa.Schema:
             pa.field("source_id", pa.string(), nullable=False),
             pa.field("state", pa.string(), nullable=False),
             pa.field("former_unit_code", pa.string()),
+            pa.field("exported_on", pa.date32(), nullable=False),
             *said,
         ]
     )

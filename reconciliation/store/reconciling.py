@@ -168,14 +168,15 @@ def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> p
         "source_id": record_head.c.source_id,
         "state": update_state.c.state,
         "former_unit_code": record_head.c.former_unit_code,
+        "exported_on": batch.c.exported_on,
     }
     columns = [own[name].label(name) if name in own else record.c[name] for name in schema.names]
     query = (
         sa.select(*columns)
         .select_from(
-            record_head.join(record, record.c.record_id == record_head.c.record_id).join(
-                update_state, update_state.c.record_id == record_head.c.record_id
-            )
+            record_head.join(record, record.c.record_id == record_head.c.record_id)
+            .join(update_state, update_state.c.record_id == record_head.c.record_id)
+            .join(batch, batch.c.batch_id == sa.func.div(record_head.c.record_id, ROWS_PER_BATCH))
         )
         .where(record_head.c.province_code == province_code, record_head.c.kind == str(kind))
         .where(update_state.c.state != str(State.WITHDRAWN))
