@@ -30,7 +30,8 @@ from gateway.v1 import (
     units_pb2,
     units_pb2_grpc,
 )
-from reconciliation.store import feed
+from gateway.watching import run_watch
+from reconciliation.store import feed, overview
 from reconciliation.store.engine import Engine
 
 INTAKE, STATUS, FEED, UNITS = (
@@ -84,13 +85,17 @@ async def running(
             reflection.enable_server_reflection(names, server)
         address = _listen(server, settings)
         await server.start()
-        sequencer = asyncio.create_task(_sequence(pools, settings, healthy))
+        background = [
+            asyncio.create_task(_sequence(pools, settings, healthy)),
+            asyncio.create_task(_watch(pools, settings, clock)),
+        ]
         try:
             yield Gateway(address, healthy)
         finally:
             await healthy.enter_graceful_shutdown()
-            sequencer.cancel()
-            await asyncio.gather(sequencer, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             intake.drain()
             await server.stop(settings.drain_seconds)
     finally:
@@ -133,3 +138,7 @@ async def _sequence(pools: workers.Workers, settings: Settings, healthy: health.
 
     await healthy.set(UNITS, health_pb2.HealthCheckResponse.SERVING)
     await run_sequencer(lambda: pools.store(feed.sequence), interval_seconds=settings.sequence_seconds, tell=tell)
+
+
+async def _watch(pools: workers.Workers, settings: Settings, clock: Callable[[], datetime]) -> None:
+    await run_watch(lambda: pools.store(overview.read, now=clock()), interval_seconds=settings.watch_seconds)

@@ -104,6 +104,9 @@ class Settings:
     sequence_seconds: Annotated[
         float, Setting("Between two passes that give committed changes their place in the feed.", _seconds)
     ] = 0.2
+    watch_seconds: Annotated[
+        float, Setting("Between two looks at what waits, what is late and whose it is, for the metrics.", _seconds)
+    ] = 15.0
     drain_seconds: Annotated[
         float, Setting("How long open calls may take to end after SIGTERM or SIGINT.", _seconds)
     ] = 20.0

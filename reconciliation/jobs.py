@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tenacity
 
-from observability import metrics, telemetry
+from observability import telemetry
 from reconciliation.errors import RetryableStoreError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.pipeline import reconcile
@@ -57,10 +57,8 @@ def reconcile_records(engine: Engine, *, province_code: str, now: datetime) -> C
 
 
 def flag_stuck_updates(engine: Engine, *, now: datetime) -> Counts:
-    """Count the updates and cases whose deadline has passed, by state and owner, and make them seen."""
+    """Count the updates whose deadline has passed, by state and owner, and keep the count with its time."""
     found = stuck.count(engine, now=now)
-    for row in found:
-        metrics.UPDATES_STUCK.set(row.updates, state=row.state, owner=row.owner)
     counts = {f"{row.state} {row.owner}": row.updates for row in found}
     reconciling.note_run(engine, job="flag_stuck_updates", province_code=None, counts=counts, now=now)
     return counts

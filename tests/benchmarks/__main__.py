@@ -57,9 +57,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as folder:
         Path(folder).chmod(0o711)
         with embedded.running(Path(folder) / "postgres") as server:
-            print(
-                f"{sum(file.record_count for file in files):,} records in {len(files)} files; PostgreSQL {version(server)}"
-            )
+            records = sum(file.record_count for file in files)
+            print(f"{records:,} records in {len(files)} files; PostgreSQL {version(server)}")
             for line in run(server, Path(folder), files):
                 print(f"{line[0]:<44}{line[1]:>12,.0f} rows/s   {line[2]}", flush=True)
     return 0

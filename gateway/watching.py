@@ -1,0 +1,56 @@
+"""The background task that keeps the gauges true: what waits, what is late, whose it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+from observability import metrics
+from observability.metrics import Gauge
+from reconciliation.errors import RetryableStoreError
+from reconciliation.store.overview import Overview
+
+Labels = tuple[tuple[str, str], ...]
+Shown = set[tuple[str, Labels]]
+
+
+async def run_watch(
+    read: Callable[[], Awaitable[Overview]],
+    *,
+    interval_seconds: float,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Show what `read` tells every `interval_seconds` until cancelled. While the store is silent, nothing changes."""
+    shown: Shown = set()
+    while True:
+        with suppress(RetryableStoreError):  # the sequencer tells of it, and health shows it
+            shown = show(await read(), shown)
+        await pause(interval_seconds)
+
+
+def show(overview: Overview, before: Shown) -> Shown:
+    """Set every gauge; those shown `before` and no longer there become 0. Returns what is shown now."""
+    metrics.FEED_HEAD.set(overview.feed_head)
+    now: Shown = set()
+    for gauge, values in _figures(overview):
+        for labels, value in values.items():
+            gauge.set(value, **dict(labels))
+            now.add((gauge.name, labels))
+    gauges = {gauge.name: gauge for gauge, _ in _figures(overview)}
+    for name, labels in before - now:
+        gauges[name].set(0, **dict(labels))
+    return now
+
+
+def _figures(overview: Overview) -> list[tuple[Gauge, Mapping[Labels, int]]]:
+    return [
+        (metrics.UPDATES, {(("state", state),): number for state, number in overview.states.items()}),
+        (metrics.UPDATES_STUCK, {(("owner", row.owner), ("state", row.state)): row.updates for row in overview.stuck}),
+        (metrics.LINKS, {(("province_code", province),): number for province, number in overview.links.items()}),
+        (
+            metrics.CASES_OPEN,
+            {
+                (("province_code", province), ("case_kind", kind)): number
+                for (province, kind), number in overview.cases.items()
+            },
+        ),
+    ]
