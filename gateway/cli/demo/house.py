@@ -22,6 +22,7 @@ from reconciliation.store import embedded
 from reconciliation.store.engine import Engine, connect
 
 GATEWAY_SECONDS = 60.0
+RECONCILE = "reconcile_records"
 _ADDRESS = re.compile(r"^gateway: (\S+:\d+)$", re.MULTILINE)
 
 
@@ -116,3 +117,4 @@ def _start_airflow(airflow: Airflow, stages: Stages) -> None:
         airflow.migrate()
         airflow.start()
         airflow.wait_healthy()
+        airflow.unpause(RECONCILE)  # Airflow sets up its doorbell only once the schedule may run

@@ -3,18 +3,16 @@
 import time
 
 from gateway.cli.airflow import AirflowError, DagRun
-from gateway.cli.demo.house import House
+from gateway.cli.demo.house import RECONCILE, House
 from reconciliation import jobs
 
-RECONCILE = "reconcile_records"
 OTHERS = ("flag_stuck_updates", "publish_snapshot")
 RECONCILE_SECONDS = 900.0
 
 
 def until_all_is_reconciled(house: House) -> None:
-    """Unpause reconciliation and wait until nothing that landed is left. Raises AirflowError when a run fails."""
+    """Wait until nothing that landed is left to reconcile. Raises AirflowError when a run fails."""
     house.airflow_ready.result()
-    house.airflow.unpause(RECONCILE)
     deadline = time.monotonic() + RECONCILE_SECONDS
     while time.monotonic() < deadline:
         runs = house.airflow.runs(RECONCILE)
