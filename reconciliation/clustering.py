@@ -5,7 +5,7 @@ An id stays with most of its records; it never depends on the order of the input
 """
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -234,18 +234,21 @@ def _identify(
 ) -> tuple[pa.Array, pa.Table]:
     """The subject id of each record, and the moves since `previous`.
 
-    An id goes to the group that holds most of its records, then to the one with the smallest key; of the ids a group
-    gets, the one that most of its records held stays, then the smallest. A group that gets none has a new id, made
-    from its smallest key.
+    An id goes to the group that holds most of its records, then to the one with the record it was made from, then to
+    the one with the smallest key; of the ids a group gets, the one that most of its records held stays, then one made
+    from its own, then the smallest. A group that gets none has a new id, made from its smallest key. So two subjects
+    that were joined and are parted again have the ids they had.
     """
     previous = ASSIGNMENT.empty_table() if previous is None else previous
     at = _positions(ordered, previous["record_key"])
     known = pa.array(at >= 0)
     held = pa.table({"group": labels[at[at >= 0]], "subject": _whole(previous["subject_id"].filter(known))})
     counted = held.group_by(["group", "subject"]).aggregate([([], "count_all")])
-    best_group = counted.sort_by([("subject", "ascending"), ("count_all", "descending"), ("group", "ascending")])
+    counted = counted.append_column("founded", _founded(ordered, labels, counted, namespace))
+    best = [("count_all", "descending"), ("founded", "descending")]
+    best_group = counted.sort_by([("subject", "ascending"), *best, ("group", "ascending")])
     won = best_group.filter(_first_of(best_group["subject"]))
-    best_subject = won.sort_by([("group", "ascending"), ("count_all", "descending"), ("subject", "ascending")])
+    best_subject = won.sort_by([("group", "ascending"), *best, ("subject", "ascending")])
     kept = best_subject.filter(_first_of(best_subject["group"]))
     roots = np.unique(labels)
     names = dict(zip(kept["group"].to_pylist(), kept["subject"].to_pylist(), strict=True))
@@ -263,6 +266,24 @@ def _identify(
         .sort_by([("before", "ascending"), ("after", "ascending")])
     )
     return subjects, moves.rename_columns(MOVES.names).cast(MOVES)
+
+
+def _founded(ordered: pa.Array, labels: _Integers, claims: pa.Table, namespace: uuid.UUID) -> pa.Array:
+    """Whether each claim of a group on a subject id is by the record the id was made from; asked where claims clash."""
+    groups, subjects = claims["group"].to_numpy(), claims["subject"].to_pylist()
+    of_group, of_subject = Counter(groups.tolist()), Counter(subjects)
+    founded = np.zeros(len(groups), dtype=bool)
+    clashing = [
+        at
+        for at, (group, subject) in enumerate(zip(groups.tolist(), subjects, strict=True))
+        if of_group[group] > 1 or of_subject[subject] > 1
+    ]
+    by_group = np.argsort(labels, kind="stable") if clashing else labels
+    for at in clashing:
+        first, last = np.searchsorted(labels, [groups[at], groups[at] + 1], sorter=by_group)
+        members = ordered.take(pa.array(by_group[first:last])).to_pylist()
+        founded[at] = any(str(uuid.uuid5(namespace, key)) == subjects[at] for key in members)
+    return pa.array(founded)
 
 
 def _first_of(column: pa.ChunkedArray) -> pa.Array:

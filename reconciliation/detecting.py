@@ -1,6 +1,7 @@
 """Stage 7: what no rule may decide becomes a question with evidence, the same question in every run.
 
-Evidence names records, units, weights and codes, never a person's data: who decides sees those on the records.
+Evidence holds units, weights, codes and places in the list of records, never a person's data: who decides sees those
+on the records. `sides` says which of the records, by place, are held to be one: SAME joins sides, NOT_SAME parts them.
 """
 
 import pyarrow as pa
@@ -69,7 +70,10 @@ def doubtful(pairs: pa.Table) -> pa.Table:
 
 
 def conflicts(facts: pa.Table) -> pa.Table:
-    """CASES of clusters that contradict themselves and of numbers that two clusters claim; `facts` are FACTS."""
+    """CASES of clusters that contradict themselves and of numbers that two clusters claim; `facts` are FACTS.
+
+    The records of a BOOK_AGAINST_REGISTER are the book and all register records of its subject.
+    """
     return select(_CONFLICTS, CASES, facts=facts)
 
 
@@ -86,49 +90,68 @@ order by record_key
 _DOUBTFUL = f"""
 select sha256(concat_ws('|', 'pair', left_key, right_key)) as fingerprint, '{CaseKind.DOUBTFUL_MATCH}' as kind,
     [left_key, right_key] as record_keys,
-    json_object('weight', round(weight, 2), 'reason', reason)::text as evidence
+    json_object('weight', round(weight, 2), 'reason', reason, 'sides', [0, 1])::text as evidence
 from pairs order by left_key, right_key
 """
 
-# One fingerprint a question: the records it is about and what they claim. When a source says something else, it is
+# One fingerprint a question: the records it is about and what each claims. When a source says something else, it is
 # another question and an old judgement does not answer it.
 _CONFLICTS = f"""
-with two_units as (
-    select '{CaseKind.TWO_UNITS_ONE_PERSON}' as kind, subject_id,
-        list_sort(list(record_key)) as record_keys, list_sort(list(distinct unit_code)) as claims,
-        json_object('units', list_sort(list(distinct unit_code)),
-                    'newest', arg_max(record_key, (event_date, record_key)))::text as evidence
+with placed as (
+    select *, dense_rank() over (partition by subject_id order by unit_code) - 1 as side,
+        row_number() over (partition by subject_id order by record_key) - 1 as place,
+        coalesce(event_date, date '0001-01-01') as spoken_on
     from facts where kind = 'person' and unit_code is not null
-    group by subject_id having count(distinct unit_code) > 1
-), shared_number as (
-    select '{CaseKind.ONE_NUMBER_TWO_PEOPLE}' as kind, min(subject_id) as subject_id,
-        list_sort(list(record_key)) as record_keys, list_sort(list(distinct subject_id)) as claims,
-        json_object('subjects', list_sort(list(distinct subject_id)))::text as evidence
+), two_units as (
+    select '{CaseKind.TWO_UNITS_ONE_PERSON}' as kind, list(record_key order by record_key) as record_keys,
+        list(unit_code order by record_key) as claims,
+        json_object('units', list_sort(list(distinct unit_code)), 'sides', list(side order by record_key),
+                    'newest', arg_max(place, (spoken_on, place)))::text as evidence
+    from placed group by subject_id having max(side) > 0
+), claimed as (
+    select *, min(record_key) over (partition by personal_number, subject_id) as claimant
     from facts where kind = 'person' and personal_number is not null
-    group by personal_number having count(distinct subject_id) > 1
+), claimants as (
+    select *, dense_rank() over (partition by personal_number order by claimant) - 1 as side from claimed
+), shared_number as (
+    select '{CaseKind.ONE_NUMBER_TWO_PEOPLE}' as kind, list(record_key order by record_key) as record_keys,
+        list(side::varchar order by record_key) as claims,
+        json_object('subjects', list_sort(list(distinct subject_id)), 'sides', list(side order by record_key))::text
+            as evidence
+    from claimants group by personal_number having max(side) > 0
 ), registered as (
-    select subject_id, min(name_key) as low_name, max(name_key) as high_name, min(birth_year) as low_year,
-        max(birth_year) as high_year, min(birth_month::int * 100 + birth_day) as low_day,
-        max(birth_month::int * 100 + birth_day) as high_day,
-        min(personal_number) as low_number, max(personal_number) as high_number
+    select subject_id, list(record_key order by record_key) as persons,
+        list(distinct name_key) filter (name_key is not null) as names,
+        list(distinct birth_year) filter (birth_year is not null) as years,
+        list(distinct birth_month::int * 100 + birth_day) filter (birth_month is not null and birth_day is not null)
+            as days,
+        list(distinct personal_number) filter (personal_number is not null) as numbers
     from facts where kind = 'person' group by subject_id
 ), against as (
-    select book.*, list_filter([
-        case when book.name_key not in (low_name, high_name) then 'full_name' end,
-        case when book.birth_year not in (low_year, high_year) then 'birth_year' end,
-        case when book.birth_month::int * 100 + book.birth_day not in (low_day, high_day) then 'birth_day' end,
-        case when book.personal_number not in (low_number, high_number) then 'personal_number' end
+    select record_key, list_sort(list_append(persons, record_key)) as record_keys, list_filter([
+        case when name_key is not null and not list_contains(names, name_key) then 'full_name' end,
+        case when birth_year is not null and not list_contains(years, birth_year) then 'birth_year' end,
+        case when birth_month is not null and birth_day is not null
+            and not list_contains(days, birth_month::int * 100 + birth_day) then 'birth_day' end,
+        case when personal_number is not null and not list_contains(numbers, personal_number)
+            then 'personal_number' end
     ], lambda field: field is not null) as fields
-    from facts book join registered using (subject_id) where book.kind = 'insurance'
+    from facts join registered using (subject_id) where kind = 'insurance'
 ), book_against_register as (
-    select '{CaseKind.BOOK_AGAINST_REGISTER}' as kind, subject_id, [record_key] as record_keys, fields as claims,
-        json_object('fields', fields)::text as evidence
+    select '{CaseKind.BOOK_AGAINST_REGISTER}' as kind, record_keys, fields as claims,
+        json_object('fields', fields, 'sides', list_transform(record_keys, lambda key: (key = record_key)::int))::text
+            as evidence
     from against where len(fields) > 0
-), two_books as (
-    select '{CaseKind.TWO_INSURANCE_BOOKS}' as kind, subject_id, list_sort(list(record_key)) as record_keys,
-        list_sort(list(record_key)) as claims, json_object('books', count(distinct insurance_number))::text as evidence
+), entered as (
+    select *, min(record_key) over (partition by subject_id, insurance_number) as first_entry
     from facts where kind = 'insurance' and insurance_number is not null
-    group by subject_id having count(distinct insurance_number) > 1
+), entries as (
+    select *, dense_rank() over (partition by subject_id order by first_entry) - 1 as side from entered
+), two_books as (
+    select '{CaseKind.TWO_INSURANCE_BOOKS}' as kind, list(record_key order by record_key) as record_keys,
+        list(side::varchar order by record_key) as claims,
+        json_object('books', max(side) + 1, 'sides', list(side order by record_key))::text as evidence
+    from entries group by subject_id having max(side) > 0
 ), found as (
     select * from two_units union all select * from shared_number
     union all select * from book_against_register union all select * from two_books

@@ -92,7 +92,7 @@ def golden_schema(kind: RecordKind) -> pa.Schema:
 
 
 def groups(kind: RecordKind) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The fields that are chosen together, each group under the field that must be present for it to count."""
+    """The fields that are chosen together, each group under its first: it counts where any of them is present."""
     together = TOGETHER[kind]
     followers = {name for members in together.values() for name in members}
     for name in GOLDEN_FIELDS[kind]:

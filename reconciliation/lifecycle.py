@@ -74,14 +74,19 @@ WAITING: Mapping[State, Waiting] = MappingProxyType(
     }
 )
 
-# The end is the end, but for a judgement that is reversed: its update is taken up again.
+# The end is the end, but for a judgement: one that is reversed lets its update be taken up again, and one that finds a
+# published update wrong withdraws it.
 REOPENED = frozenset({State.WITHDRAWN, State.REFUSED})
+RECALLED = frozenset({State.APPLIED, State.REFUSED})
+
+# Before it may be published: what a steward or the next run has to say of it.
+PENDING = _HELD | {State.AWAITING_RECONCILIATION}
 
 
 def may_come_from(state: State) -> frozenset[State]:
     """The states from which a move to `state` is legal."""
-    reopened = REOPENED if state is State.AWAITING_RECONCILIATION else frozenset()
-    return reopened | {origin for origin, rule in WAITING.items() if state in rule.next}
+    ended = {State.AWAITING_RECONCILIATION: REOPENED, State.WITHDRAWN: RECALLED}.get(state, frozenset())
+    return ended | {origin for origin, rule in WAITING.items() if state in rule.next}
 
 
 def owner(state: State, *, province_code: str, consumer_id: str | None = None) -> str | None:

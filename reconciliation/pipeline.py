@@ -7,19 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.canonical import RecordKind
-from reconciliation import detecting, recoding, rekeying, surviving
+from reconciliation import detecting, recoding, rekeying, speaking, surviving
 from reconciliation.candidates import RECORDS, name_words
-from reconciliation.clustering import Clustered, cluster, open_questions
+from reconciliation.clustering import ASSIGNMENT, Clustered, cluster, open_questions
 from reconciliation.deciding import PAIRS, Linked, link
 from reconciliation.detecting import CASES, FACTS
-from reconciliation.golden import spoken_schema
-from reconciliation.model import CaseKind, Decision, State
+from reconciliation.model import CaseKind, Decision
 from reconciliation.relations import select
 from reconciliation.standing import CARRIED, HELD, LINKS, Reconciled, Standing, heads_schema
 from reconciliation.weights import Model
-
-# An update that is out already is not held back: what is published stands until a judgement changes it.
-_HOLDABLE = [State.AWAITING_RECONCILIATION, State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD]
 
 _POOL = pa.schema(
     [
@@ -29,14 +25,14 @@ _POOL = pa.schema(
         pa.field("event_date", pa.date32()),
     ]
 )
-_STATES = pa.schema(
+_RECORDS = pa.schema(
     [
-        pa.field(name, data_type)
-        for name, data_type in (("record_id", pa.int64()), ("record_key", pa.string()), ("state", pa.string()))
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("record_key", pa.string(), nullable=False),
+        pa.field("is_pending", pa.bool_(), nullable=False),
     ]
 )
 _SUCCESSORS = pa.schema([pa.field("subject_id", pa.string()), pa.field("replaced_by", pa.string())])
-_OVERRIDES = pa.schema([pa.field("record_key", pa.string()), pa.field("judged_unit", pa.string())])
 
 
 def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: date) -> Reconciled:
@@ -50,54 +46,86 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         province_code=province_code,
     )
     placed = {kind: _placed(kind, heads[kind], placements) for kind in RecordKind}
-    persons, households, insured = (placed[kind] for kind in RecordKind)
-    identities = rekeying.rekey(
-        households.select(rekeying.HOUSEHOLDS.names), standing.identities, namespace=standing.namespace
-    )
-    pool = select(_POOLED, _POOL, persons=persons, insured=insured)
+    identities = _rekeyed(standing, placed[RecordKind.HOUSEHOLD])
+    pool = select(_POOLED, _POOL, persons=placed[RecordKind.PERSON], insured=placed[RecordKind.INSURANCE])
+    parted = select(_judged_pairs(Decision.NOT_SAME), PAIRS, judged=judged)
     linked = link(
-        pool,
-        model=model,
-        must_link=select(_judged_pairs(Decision.SAME), PAIRS, judged=judged),
-        cannot_link=select(_judged_pairs(Decision.NOT_SAME), PAIRS, judged=judged),
+        pool, model=model, must_link=select(_judged_pairs(Decision.SAME), PAIRS, judged=judged), cannot_link=parted
     )
-    clustered = cluster(
-        pool["record_key"],
-        linked.links,
-        apart=linked.apart,
-        numbers=linked.numbers,
-        previous=standing.assignment,
-        namespace=uuid.UUID(standing.namespace),
+    clustered = _clustered(standing, pool, linked)
+    facts = _facts(pool, clustered)
+    cases = _cases(placements, facts, linked, clustered, parted)
+    records = pa.concat_tables([placed[kind].select(_RECORDS.names) for kind in RecordKind])
+    held = select(_HELD, HELD, cases=cases, judged=judged, records=records, facts=facts)
+    heard = {kind: _heard(placed[kind], held) for kind in RecordKind}
+    overrides = _overrides(cases, _heard(facts, held), judged)
+    said = speaking.speak(
+        placed,
+        heard,
+        standing=standing,
+        assignment=clustered.assignment,
+        identities=identities,
+        overrides=overrides,
     )
-    cases = _cases(placements, pool, linked, clustered)
-    states = pa.concat_tables([placed[kind].select(_STATES.names) for kind in RecordKind])
-    held = select(_HELD, HELD, cases=cases, judged=judged, records=states)
-    speaking = {kind: _speaking(placed[kind], held) for kind in RecordKind}
-    changes, carried = {}, {}
-    spoken = {
-        RecordKind.PERSON: _spoken_persons(speaking, clustered, identities, households, _overrides(cases, judged)),
-        RecordKind.HOUSEHOLD: _spoken_households(speaking[RecordKind.HOUSEHOLD], identities),
-        RecordKind.INSURANCE: _spoken_books(speaking, clustered, namespace=standing.namespace),
-    }
-    successors = {
-        RecordKind.PERSON: select(_MERGED_PERSONS, _SUCCESSORS, moves=clustered.moves),
-        RecordKind.HOUSEHOLD: _SUCCESSORS.empty_table(),
-        RecordKind.INSURANCE: _merged_books(insured, clustered, namespace=standing.namespace),
-    }
-    for kind in RecordKind:
-        golden = surviving.survive(kind, spoken[kind])
-        changes[kind] = surviving.differ(kind, golden, standing.golden[kind], successors[kind])
-        carried[kind] = spoken[kind].filter(pc.equal(spoken[kind]["authority"], 0)).select(CARRIED.names)
     return Reconciled(
         placements=placements,
         identities=identities,
         links=select(_LINKED, LINKS, decisions=linked.decisions, given={"model": model.name}),
         assignment=clustered.assignment,
-        changes=changes,
-        carried=carried,
+        changes=_changes(standing, said, clustered),
+        carried={kind: _carried(said.spoken[kind]) for kind in RecordKind},
         held=held,
         cases=cases,
     )
+
+
+def _rekeyed(standing: Standing, households: pa.Table) -> pa.Table:
+    asked = select(
+        _HOUSEHOLDS,
+        rekeying.HOUSEHOLDS,
+        households=households,
+        identities=standing.identities,
+        published=standing.golden[RecordKind.HOUSEHOLD],
+    )
+    return rekeying.rekey(asked, standing.identities, namespace=standing.namespace)
+
+
+def _clustered(standing: Standing, pool: pa.Table, linked: Linked) -> Clustered:
+    """Subjects under the ids that have been published: where two become one, a published id stays."""
+    previous = select(
+        _PUBLISHED_IDS,
+        ASSIGNMENT,
+        assignment=standing.assignment,
+        published=standing.golden[RecordKind.PERSON],
+    )
+    return cluster(
+        pool["record_key"],
+        linked.links,
+        apart=linked.apart,
+        numbers=linked.numbers,
+        previous=previous,
+        namespace=uuid.UUID(standing.namespace),
+    )
+
+
+def _changes(standing: Standing, said: speaking.Spoken, clustered: Clustered) -> dict[RecordKind, pa.Table]:
+    """What the records say that is not what stands."""
+    successors = {
+        RecordKind.PERSON: select(_MERGED_PERSONS, _SUCCESSORS, moves=clustered.moves),
+        RecordKind.HOUSEHOLD: _SUCCESSORS.empty_table(),
+        RecordKind.INSURANCE: said.replaced_books,
+    }
+    changes = {}
+    for kind in RecordKind:
+        spoken = said.spoken[kind]
+        published = speaking.contested(standing.golden[kind], members=said.members[kind], spoken=spoken)
+        changes[kind] = surviving.differ(kind, surviving.survive(kind, spoken), published, successors[kind])
+    return changes
+
+
+def _carried(spoken: pa.Table) -> pa.Table:
+    """The updates a subject rests on. An insurance record that fills a person's numbers is carried by its book."""
+    return spoken.filter(pc.equal(spoken["authority"], 0)).select(CARRIED.names)
 
 
 def _sent(heads: pa.Table) -> pa.Table:
@@ -112,67 +140,38 @@ def _placed(kind: RecordKind, heads: pa.Table, placements: pa.Table) -> pa.Table
     return select(_PLACED, schema, heads=heads, placements=placements)
 
 
-def _cases(placements: pa.Table, pool: pa.Table, linked: Linked, clustered: Clustered) -> pa.Table:
-    """Every question this run raises, those included that a steward has answered. One a fingerprint."""
+def _facts(pool: pa.Table, clustered: Clustered) -> pa.Table:
     folded = name_words(pool["full_name"].combine_chunks())["bare"]
-    facts = select(_FACTS, FACTS, pool=pool.append_column("tokens", folded), assignment=clustered.assignment)
+    return select(_FACTS, FACTS, pool=pool.append_column("tokens", folded), assignment=clustered.assignment)
+
+
+def _cases(placements: pa.Table, facts: pa.Table, linked: Linked, clustered: Clustered, parted: pa.Table) -> pa.Table:
+    """Every question this run raises, those included that a steward has answered. One a fingerprint."""
     open_pairs = select(
         _OPEN_PAIRS,
         detecting.DOUBTS,
         decisions=open_questions(linked.decisions, clustered.assignment),
         cuts=clustered.cuts,
+        parted=parted,
+        assignment=clustered.assignment,
     )
     raised = [detecting.unplaced(placements), detecting.doubtful(open_pairs), detecting.conflicts(facts)]
     return select("select * from raised order by fingerprint", CASES, raised=pa.concat_tables(raised))
 
 
-def _speaking(records: pa.Table, held: pa.Table) -> pa.Table:
-    return records.filter(pc.invert(pc.is_in(records["record_id"], value_set=held["record_id"].combine_chunks())))
+def _heard(records: pa.Table, held: pa.Table) -> pa.Table:
+    """The records that neither wait nor lack a unit of today."""
+    waits = pc.is_in(records["record_id"], value_set=held["record_id"].combine_chunks())
+    return records.filter(pc.and_(pc.invert(waits), pc.is_valid(records["unit_code"])))
 
 
-def _overrides(cases: pa.Table, judged: pa.Table) -> pa.Table:
-    """The unit a steward named for a person whom two units claim, while both still claim what they claimed."""
-    return select(_UNIT_OVERRIDES, _OVERRIDES, cases=cases, judged=judged)
+def _overrides(cases: pa.Table, heard: pa.Table, judged: pa.Table) -> pa.Table:
+    """The unit a steward named for a person whom two units claim, while each still claims what it claimed.
 
-
-def _spoken_persons(
-    speaking: dict[RecordKind, pa.Table],
-    clustered: Clustered,
-    identities: pa.Table,
-    households: pa.Table,
-    overrides: pa.Table,
-) -> pa.Table:
-    persons = speaking[RecordKind.PERSON]
-    return select(
-        _PERSONS_SPEAK,
-        spoken_schema(RecordKind.PERSON),
-        persons=persons,
-        insured=speaking[RecordKind.INSURANCE],
-        assignment=clustered.assignment,
-        members=rekeying.find_households(persons, households, identities),
-        overrides=overrides,
-    )
-
-
-def _spoken_households(households: pa.Table, identities: pa.Table) -> pa.Table:
-    return select(_HOUSEHOLDS_SPEAK, spoken_schema(RecordKind.HOUSEHOLD), households=households, identities=identities)
-
-
-def _spoken_books(speaking: dict[RecordKind, pa.Table], clustered: Clustered, *, namespace: str) -> pa.Table:
-    return select(
-        _BOOKS_SPEAK,
-        spoken_schema(RecordKind.INSURANCE),
-        insured=speaking[RecordKind.INSURANCE],
-        persons=speaking[RecordKind.PERSON],
-        assignment=clustered.assignment,
-        given={"namespace": namespace},
-    )
-
-
-def _merged_books(insured: pa.Table, clustered: Clustered, *, namespace: str) -> pa.Table:
-    return select(
-        _MERGED_BOOKS, _SUCCESSORS, insured=insured, assignment=clustered.assignment, given={"namespace": namespace}
-    )
+    A record that joins them and waits does not undo what was decided on those that are `heard` (detecting.FACTS).
+    """
+    settled = pa.concat_tables([cases, detecting.conflicts(heard)])
+    return select(_UNIT_OVERRIDES, speaking.OVERRIDES, cases=settled, judged=judged)
 
 
 _JUDGED_UNITS = f"""
@@ -182,13 +181,32 @@ where kind in ('{CaseKind.AMBIGUOUS_UNIT}', '{CaseKind.UNKNOWN_UNIT}') and decis
 
 
 def _judged_pairs(decision: Decision) -> str:
-    return f"select left_key, right_key from judged where decision = '{decision}' and right_key is not null"
+    """Every two records on different sides of a case that was decided so."""
+    return f"""
+with sided as (
+    select judgement_id, unnest(from_json(record_keys, '["VARCHAR"]')) as record_key,
+        unnest(from_json(sides, '["BIGINT"]')) as side
+    from judged where decision = '{decision}' and sides is not null
+)
+select distinct one.record_key as left_key, other.record_key as right_key
+from sided as one join sided as other using (judgement_id)
+where one.side < other.side order by all
+"""
 
 
 _PLACED = """
 select heads.* replace (placements.unit_code as unit_code), heads.unit_code as sent_code
 from heads join placements using (record_id) order by heads.record_key
 """
+
+_HOUSEHOLDS = """
+select households.*, published.unit_code as published_unit
+from households left join identities using (source_id, source_record_id)
+left join published on published.subject_id = identities.household_id
+order by record_key
+"""
+
+_PUBLISHED_IDS = "select * from assignment semi join published using (subject_id) order by record_key"
 
 # A household is named by its number within one commune of one source; its members are then one family on paper.
 _POOLED = """
@@ -216,86 +234,44 @@ select record_key, record_id, kind, subject_id, personal_number, insurance_numbe
 from pool join assignment using (record_key) order by record_key
 """
 
-# What a steward said of a pair is no question, though it may have cost the pair a link.
+# Two subjects of which a steward parted any records are no question, whatever their other records look like.
 _OPEN_PAIRS = """
-with asked as (
+with judged as (
+    select least(l.subject_id, r.subject_id) as low, greatest(l.subject_id, r.subject_id) as high
+    from parted join assignment l on l.record_key = left_key join assignment r on r.record_key = right_key
+), asked as (
     select left_key, right_key, weight, coalesce(veto, decided_by) as reason from decisions
     union all
-    select left_key, right_key, weight, reason from cuts where reason <> 'judgement'
+    select left_key, right_key, weight, reason from cuts
+), between as (
+    select asked.*, least(l.subject_id, r.subject_id) as low, greatest(l.subject_id, r.subject_id) as high
+    from asked join assignment l on l.record_key = left_key join assignment r on r.record_key = right_key
 )
 select left_key, right_key, max(weight) as weight, min(reason) as reason
-from asked group by left_key, right_key order by left_key, right_key
+from between anti join judged using (low, high)
+group by left_key, right_key order by left_key, right_key
 """
 
+# An update that is out already is not held back: what is published stands until a judgement changes it. Nor does a
+# book hold back the register that it contradicts.
 _HELD = f"""
 with asking as (
     select unnest(record_keys) as record_key, kind from cases anti join judged using (fingerprint)
 )
 select record_id,
-    arg_min(kind, case kind when '{CaseKind.AMBIGUOUS_UNIT}' then 0 when '{CaseKind.UNKNOWN_UNIT}' then 0
-                            when '{CaseKind.DOUBTFUL_MATCH}' then 2 else 1 end) as kind
-from asking join records using (record_key)
-where state in ({", ".join(f"'{state}'" for state in _HOLDABLE)})
+    arg_min(asking.kind, case asking.kind when '{CaseKind.AMBIGUOUS_UNIT}' then 0 when '{CaseKind.UNKNOWN_UNIT}' then 0
+                                          when '{CaseKind.DOUBTFUL_MATCH}' then 2 else 1 end) as kind
+from asking join records using (record_key) left join facts using (record_id)
+where is_pending and (asking.kind <> '{CaseKind.BOOK_AGAINST_REGISTER}' or facts.kind = 'insurance')
 group by record_id order by record_id
 """
 
 _UNIT_OVERRIDES = f"""
-select distinct on (record_key) unnest(record_keys) as record_key, value as judged_unit
+select distinct on (record_key) unnest(cases.record_keys) as record_key, value as judged_unit
 from cases join judged using (fingerprint)
 where cases.kind = '{CaseKind.TWO_UNITS_ONE_PERSON}' and decision = '{Decision.UNIT}'
 order by record_key, judgement_id desc
 """
-
-# An insurance system fills what the register leaves blank of a person's numbers; it never places or names anybody.
-_PERSONS_SPEAK = """
-with registered as (select distinct subject_id from persons join assignment using (record_key))
-select subject_id, record_id, 0 as authority, event_date, source_version, personal_number, cmnd, full_name, birth_year,
-    birth_month, birth_day, sex, ethnic_group, coalesce(judged_unit, unit_code) as unit_code, hamlet, address,
-    members.household_id, coalesce(members.household_number, persons.household_number) as household_number,
-    relation_to_head
-from persons join assignment using (record_key)
-left join members using (record_key) left join overrides using (record_key)
-union all by name
-select subject_id, record_id, 1 as authority, event_date, source_version, personal_number, cmnd, null as full_name,
-    null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as unit_code,
-    null as hamlet, null as address, null as household_id, null as household_number, null as relation_to_head
-from insured join assignment using (record_key) semi join registered using (subject_id)
-order by subject_id, record_id
-"""
-
-_HOUSEHOLDS_SPEAK = """
-select household_id as subject_id, record_id, 0 as authority, event_date, source_version, i.household_number,
-    i.former_number, head_personal_number, head_name, member_count, unit_code, hamlet, address
-from households h join identities i on i.source_id = h.source_id and i.source_record_id = h.source_record_id
-order by subject_id, record_id
-"""
-
-# Entries of one person with one insurance number are one book; its id is that of its first entry.
-_BOOKS = """
-with entries as (
-    select insured.*, subject_id as person_subject,
-        md5($namespace || '|insurance|' || record_key)::uuid::text as own_id,
-        case when insurance_number is null then record_key else subject_id || insurance_number end as book
-    from insured join assignment using (record_key)
-), books as (
-    select *, first_value(own_id) over (partition by book order by record_key) as book_id from entries
-)
-"""
-
-_BOOKS_SPEAK = (
-    _BOOKS
-    + """
-, registered as (select distinct subject_id from persons join assignment using (record_key))
-select book_id as subject_id, record_id, 0 as authority, event_date, source_version, registered.subject_id as person_id,
-    insurance_number, personal_number, full_name, health_card, scheme, valid_from, valid_to, first_clinic, unit_code
-from books left join registered on registered.subject_id = person_subject
-order by book_id, record_id
-"""
-)
-
-_MERGED_BOOKS = (
-    _BOOKS + "select own_id as subject_id, book_id as replaced_by from books where own_id <> book_id order by own_id"
-)
 
 _MERGED_PERSONS = """
 select before as subject_id, arg_max(after, (records, after)) as replaced_by

@@ -1,7 +1,8 @@
 """Stage 2: household numbers that were unique in their former communes become unique in today's unit.
 
 A number that clashes in its new unit gets the former commune's code in front; the old number stays an alias for ever.
-A number once given is never changed again, so that nobody's papers go stale twice.
+A number once given is not changed again, so that nobody's papers go stale twice, unless its household moves to a unit
+where it is taken.
 """
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ HOUSEHOLDS = pa.schema(
         pa.field("household_number", pa.string()),
         pa.field("former_unit_code", pa.string()),  # of the old list, where the source ever said it
         pa.field("unit_code", pa.string()),  # today's; null while in question
+        pa.field("published_unit", pa.string()),  # where it was published last; null before
     ]
 )
 
@@ -53,6 +55,7 @@ def find_households(persons: pa.Table, households: pa.Table, identities: pa.Tabl
 
     `persons` has record_key, source_id, household_number, former_unit_code and unit_code (today's). A number that
     names two households in one unit is told apart by the former commune; where that is not known, nothing is said.
+    Nobody is of a household in another unit than his own.
     """
     return select(_FIND, MEMBERS, persons=persons, households=households, identities=identities)
 
@@ -63,28 +66,29 @@ with numbered as (
         p.household_number as given, p.rekeyed as given_rekeyed, p.former_number as given_former
     from households h left join previous p on p.source_id = h.source_id and p.source_record_id = h.source_record_id
 ), counted as (
-    select *,
-        count(*) over same_number as sharing,
-        row_number() over (
-            partition by unit_code, household_number, coalesce(former_unit_code, '') order by record_key
-        ) as place
+    select *, count(*) over (partition by unit_code, household_number) as sharing,
+        given is not null and given_former is not distinct from household_number as kept
     from numbered
-    window same_number as (partition by unit_code, household_number)
-), decided as (
-    select *,
-        given is not null and given_former is not distinct from household_number as kept,
-        unit_code is not null and household_number is not null and sharing > 1 as clashes
+), proposed as (
+    select *, unit_code is not null and household_number is not null and sharing > 1 as clashes,
+        case when kept then given
+             when unit_code is null then null  -- no number is given before the unit is known
+             when clashes then concat_ws('-', coalesce(former_unit_code, unit_code), household_number,
+                                         case when former_unit_code is null then left(md5(record_key), 6) end)
+             else household_number end as proposal
     from counted
+), decided as (  -- who has a number keeps it before who wants it, and who lives there before who moved in
+    select *, unit_code is not null and proposal is not null and row_number() over (
+            partition by unit_code, proposal
+            order by kept desc, unit_code is not distinct from published_unit desc, record_key
+        ) > 1 as taken
+    from proposed
 )
 select
     source_id, source_record_id, household_id,
-    case when kept then given
-         when unit_code is null then null  -- no number is given before the unit is known
-         when clashes then concat_ws('-', coalesce(former_unit_code, unit_code), household_number,
-                                     case when place > 1 or former_unit_code is null then left(md5(record_key), 6) end)
-         else household_number end as household_number,
+    case when taken then concat_ws('-', proposal, left(md5(record_key), 6)) else proposal end as household_number,
     household_number as former_number,
-    case when kept then given_rekeyed else clashes end as rekeyed
+    case when kept and not taken then given_rekeyed else clashes or taken end as rekeyed
 from decided
 order by source_id, source_record_id
 """
@@ -100,8 +104,9 @@ with known as (
         p.former_unit_code is not null and p.former_unit_code = k.former_unit_code as same_former_commune
     from persons p
     join known k on k.former_province = split_part(p.source_id, '.', 1) and k.household_number = p.household_number
-    where (p.former_unit_code is not null and p.former_unit_code = k.former_unit_code)
-       or ((p.former_unit_code is null or k.former_unit_code is null) and p.unit_code = k.unit_code)
+    where coalesce(p.unit_code = k.unit_code, true)
+      and (coalesce(p.former_unit_code = k.former_unit_code, false)
+           or ((p.former_unit_code is null or k.former_unit_code is null) and p.unit_code = k.unit_code))
 ), best as (
     select record_key, household_id, number_today from matched
     qualify same_former_commune = max(same_former_commune) over (partition by record_key)

@@ -1,12 +1,13 @@
 """The stewards' queue: list, judge, reverse. A judgement is appended, and holds in every later run until reversed."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 
 from adapters.reference.units import units_on
 from reconciliation.errors import RejectedRequestError
-from reconciliation.model import Case, CaseKind, Decision, Judgement, State
+from reconciliation.lifecycle import VIETNAM
+from reconciliation.model import Case, CaseKind, Decision, Judgement
 from reconciliation.store import cases, judging
 from reconciliation.store.engine import Connection, Engine, transaction
 
@@ -53,7 +54,8 @@ def judge(
 ) -> Judgement:
     """Decide a case. `value` is the unit code of Decision.UNIT, or the record key of Decision.WITHDRAW.
 
-    Raises RejectedRequestError CASE_UNKNOWN, CASE_DECIDED (somebody was first) or DECISION_INVALID.
+    Raises RejectedRequestError CASE_UNKNOWN, CASE_DECIDED (somebody was first) or DECISION_INVALID (it does not fit the
+    case, or the records have changed since).
     """
     if not reason.strip() or not steward.strip():
         raise _invalid("A decision needs a reason and the name of who decides.", "give both.")
@@ -67,6 +69,8 @@ def judge(
                 f"Case {case_id} has been decided by judgement {case.resolved_by}.",
                 next_step="reverse that judgement if it is wrong.",
             )
+        if not cases.is_raised(connection, case_id):
+            raise _invalid(f"Case {case_id} is closed: its records no longer raise it.", "list the open cases.")
         value = _checked(case, decision, value, on=now)
         judgement = cases.append_judgement(
             connection,
@@ -108,7 +112,9 @@ def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now
             reverses=judgement_id,
         )
         case = cases.find_case_of(connection, judgement.fingerprint)
+        cases.raise_again(connection, judgement.fingerprint, now=now)
         judging.take_up_again(connection, case, cause="JUDGEMENT_REVERSED", now=now)
+        judging.reopen(connection, case, judgement, cause="JUDGEMENT_REVERSED", now=now)
         return reversal
 
 
@@ -138,18 +144,21 @@ def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime)
 
 
 def _codes_on(moment: datetime) -> set[str]:
-    return set(units_on(moment.astimezone(UTC).date())["code"].to_pylist())
+    return set(units_on(moment.astimezone(VIETNAM).date())["code"].to_pylist())
 
 
 def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, now: datetime) -> None:
     match judgement.decision:
         case Decision.WITHDRAW:
-            judging.end(connection, (str(judgement.value),), to=State.WITHDRAWN, cause="WITHDRAWN_BY_STEWARD", now=now)
-            judging.take_up_again(connection, case, cause="JUDGED", now=now, but=(str(judgement.value),))
+            if not judging.withdraw(connection, str(judgement.value), now=now):
+                raise _invalid(
+                    "The update has changed since the question was asked.", "wait for the next run and look."
+                )
+            judging.take_up_again(connection, case, cause="JUDGED", now=now)
         case Decision.SEND_AGAIN:
             judging.send_again(connection, case, now=now)
         case Decision.KEEP if case.kind is CaseKind.REFUSED_BY_REGISTRY:
-            judging.end(connection, case.record_keys, to=State.REFUSED, cause="REFUSAL_ACCEPTED", now=now)
+            judging.accept_refusal(connection, case, now=now)
         case Decision.UNIT | Decision.SAME | Decision.NOT_SAME | Decision.KEEP:
             judging.take_up_again(connection, case, cause="JUDGED", now=now)
 

@@ -29,21 +29,21 @@ IN_FORCE = pa.schema(
         pa.field("judgement_id", pa.int64(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),
         pa.field("value", pa.string()),
-        pa.field("left_key", pa.string()),  # the first two records of the case
-        pa.field("right_key", pa.string()),
+        pa.field("record_keys", pa.string(), nullable=False),  # of the case, a JSON list
+        pa.field("sides", pa.string()),  # of each of them, a JSON list; null where the case has none
     ]
 )
 
 
 def heads_schema(kind: RecordKind) -> pa.Schema:
-    """A record that stands: its ids, where its update is, the unit it had before the merger, and what it says."""
+    """A record that stands: its ids, whether its update waits, the unit it had before the merger, and what it says."""
     said = [field for field in SCHEMAS[kind] if field.name != "row"]
     return pa.schema(
         [
             pa.field("record_id", pa.int64(), nullable=False),
             pa.field("record_key", pa.string(), nullable=False),
             pa.field("source_id", pa.string(), nullable=False),
-            pa.field("state", pa.string(), nullable=False),
+            pa.field("is_pending", pa.bool_(), nullable=False),  # its update has not been published
             pa.field("former_unit_code", pa.string()),
             pa.field("exported_on", pa.date32(), nullable=False),
             *said,

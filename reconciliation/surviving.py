@@ -1,8 +1,8 @@
 """Stage 6: what is known of one subject, field by field, from the best record that says it, with provenance.
 
 The rule, stated once: a population register speaks before an insurance system about a person; among equals the later
-event speaks, then the newer version, then the smaller id. A birth date is taken whole from the record that states it
-most precisely. A record whose update waits for a decision does not speak.
+event speaks (none stated is the earliest), then the newer version, then the smaller id. A birth date is taken whole
+from the record that states it most precisely. A record whose update waits for a decision does not speak.
 """
 
 import pyarrow as pa
@@ -42,7 +42,8 @@ def _survive_query(kind: RecordKind) -> str:
     provenance: list[str] = []
     for leader, members in groups(kind):
         packed = ", ".join(f"{name} := {name}" for name in members)
-        rank = f"({_precision(leader)}authority, -coalesce(epoch(event_date), 0), -source_version, record_id)"
+        newest = "-coalesce(epoch(event_date), '-infinity'::double), -source_version"
+        rank = f"({_precision(leader)}authority, {newest}, record_id)"
         present = " or ".join(f"{name} is not null" for name in members)
         chosen.append(
             f"arg_min(struct_pack(record_id := record_id, {packed}), row{rank}) filter ({present}) as chose_{leader}"

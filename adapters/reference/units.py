@@ -6,7 +6,7 @@ A *list* is the set of commune codes in force between two dates on which codes c
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,7 +87,7 @@ class UnitTables:
     province_crosswalk: pa.Table
     retired: pa.Table
 
-    @property
+    @cached_property
     def change_dates(self) -> tuple[date, ...]:
         """The days on which a new list of commune codes came into force, ascending."""
         return tuple(sorted(set(self.crosswalk["effective_on"].to_pylist())))

@@ -4,12 +4,13 @@ Each figure is counted from the tables that hold it, never from a running total,
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
 from reconciliation.model import State
-from reconciliation.store.cases import REFUSED_BY_REGISTRY
+from reconciliation.store.lifecycle_moves import is_pending
 from reconciliation.store.tables import (
     batch,
     cluster_member,
@@ -22,8 +23,6 @@ from reconciliation.store.tables import (
     record_head,
     update_state,
 )
-
-PENDING = (State.AWAITING_RECONCILIATION, State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +51,9 @@ class Conservation:
 class UnitBalance:
     """One unit of today: the records that the former units brought, and the subjects they became.
 
-    Closed when records = subjects + doubles + waiting: `doubles` were joined to another record of the same subject,
-    `waiting` records wait for a decision. A `unit_code` of None gathers the records whose unit is in question.
+    Closed when records = subjects + doubles + waiting: `subjects` are published, `doubles` were joined to another
+    record of the same subject, `waiting` records wait for a decision. Of a published subject whose records all wait
+    again, one stands for it. A `unit_code` of None gathers the records whose unit is in question.
     """
 
     province_code: str
@@ -80,15 +80,15 @@ def conservation(engine: sa.Engine) -> list[Conservation]:
         .group_by(*key)
         .subquery()
     )
-    is_pending = _is_pending()
+    pending = is_pending()
     is_superseded = update_state.c.state == str(State.SUPERSEDED)
     states = (
         sa.select(
             update_state.c.province_code,
             update_state.c.kind,
             sa.func.count().filter(is_superseded).label("superseded"),
-            sa.func.count().filter(is_pending).label("pending"),
-            sa.func.count().filter(~is_pending, ~is_superseded).label("accepted"),
+            sa.func.count().filter(pending).label("pending"),
+            sa.func.count().filter(~pending, ~is_superseded).label("accepted"),
         )
         .group_by(update_state.c.province_code, update_state.c.kind)
         .subquery()
@@ -114,26 +114,53 @@ def conservation(engine: sa.Engine) -> list[Conservation]:
 def units(engine: sa.Engine, kind: RecordKind) -> list[UnitBalance]:
     """The people or households (RecordKind.PERSON, RecordKind.HOUSEHOLD) of each unit, ordered by province and unit.
 
-    A subject whose records name two units is counted where its published version places it.
+    A subject whose records name two units is counted where its published version places it. Records and subjects are
+    counted apart from each other, so that closing proves something: it does after a run, before the next judgement.
     """
+    told = sa.union_all(_standing_records(kind), _standing_subjects(kind)).subquery()
+    spoken = sa.func.count(told.c.subject_id).filter(~told.c.is_waiting)
+    joined = sa.func.count(sa.distinct(told.c.subject_id)).filter(~told.c.is_waiting)
+    query = (
+        sa.select(
+            told.c.province_code,
+            told.c.unit_code,
+            sa.func.count(sa.distinct(told.c.former_unit_code)).label("former_units"),
+            sa.func.count().filter(~told.c.is_published).label("records"),
+            sa.func.count().filter(told.c.is_waiting).label("waiting"),
+            (spoken - joined).label("doubles"),
+            sa.func.count().filter(told.c.is_published).label("subjects"),
+        )
+        .group_by(told.c.province_code, told.c.unit_code)
+        .order_by(told.c.province_code, told.c.unit_code)
+    )
+    with engine.connect() as connection:
+        return [UnitBalance(**row) for row in connection.execute(query).mappings()]
+
+
+def _standing_records(kind: RecordKind) -> sa.Select[Any]:
+    """A row for each standing record: where it is counted, and whether it waits."""
     subject = _subjects(kind)
     published = golden_tables[kind]
-    is_waiting = _is_pending()
+    of_subject = subject.c.subject_id
+    stands_in = sa.and_(
+        golden_head.c.subject_id.is_not(None),
+        sa.func.bool_and(is_pending()).over(partition_by=of_subject),
+        sa.func.row_number().over(partition_by=of_subject, order_by=record_head.c.record_id) == 1,
+    )
     records = (
         sa.select(
             record_head.c.province_code,
-            sa.case(
-                (golden_head.c.subject_id.is_not(None) & ~is_waiting, published.c.unit_code),
-                else_=placement.c.unit_code,
-            ).label("unit_code"),
+            published.c.unit_code.label("published_unit"),
+            placement.c.unit_code.label("own_unit"),
             record_head.c.former_unit_code,
-            is_waiting.label("is_waiting"),
+            sa.and_(is_pending(), ~stands_in).label("is_waiting"),
             subject.c.subject_id,
+            golden_head.c.subject_id.is_not(None).label("has_published"),
         )
         .select_from(
             record_head.join(update_state, update_state.c.record_id == record_head.c.record_id)
-            .join(placement, placement.c.record_id == record_head.c.record_id)
-            .join(
+            .outerjoin(placement, placement.c.record_id == record_head.c.record_id)
+            .outerjoin(
                 subject,
                 sa.and_(
                     subject.c.source_id == record_head.c.source_id,
@@ -146,23 +173,32 @@ def units(engine: sa.Engine, kind: RecordKind) -> list[UnitBalance]:
         .where(record_head.c.kind == str(kind), update_state.c.state != str(State.WITHDRAWN))
         .subquery()
     )
-    spoken = sa.func.count().filter(~records.c.is_waiting)
-    subjects = sa.func.count(sa.distinct(records.c.subject_id)).filter(~records.c.is_waiting)
-    query = (
-        sa.select(
-            records.c.province_code,
-            records.c.unit_code,
-            sa.func.count(sa.distinct(records.c.former_unit_code)).label("former_units"),
-            sa.func.count().label("records"),
-            sa.func.count().filter(records.c.is_waiting).label("waiting"),
-            (spoken - subjects).label("doubles"),
-            subjects.label("subjects"),
-        )
-        .group_by(records.c.province_code, records.c.unit_code)
-        .order_by(records.c.province_code, records.c.unit_code)
+    counted_as_published = sa.and_(records.c.has_published, ~records.c.is_waiting)
+    return sa.select(
+        records.c.province_code,
+        sa.case((counted_as_published, records.c.published_unit), else_=records.c.own_unit).label("unit_code"),
+        records.c.former_unit_code,
+        records.c.is_waiting,
+        sa.func.coalesce(records.c.subject_id, "").label("subject_id"),
+        sa.false().label("is_published"),
     )
-    with engine.connect() as connection:
-        return [UnitBalance(**row) for row in connection.execute(query).mappings()]
+
+
+def _standing_subjects(kind: RecordKind) -> sa.Select[Any]:
+    """A row for each published subject."""
+    published = golden_tables[kind]
+    return (
+        sa.select(
+            golden_head.c.province_code,
+            published.c.unit_code,
+            sa.null().label("former_unit_code"),
+            sa.false().label("is_waiting"),
+            sa.null().label("subject_id"),
+            sa.true().label("is_published"),
+        )
+        .join(published, published.c.change_id == golden_head.c.change_id)
+        .where(golden_head.c.kind == str(kind))
+    )
 
 
 def subjects_published(engine: sa.Engine) -> dict[str, int]:
@@ -196,13 +232,6 @@ def rekeyed(engine: sa.Engine) -> int:
     with engine.connect() as connection:
         clashed = sa.select(sa.func.count()).select_from(household_identity).where(household_identity.c.rekeyed)
         return int(connection.execute(clashed).scalar_one())
-
-
-def _is_pending() -> sa.ColumnElement[bool]:
-    """Waits for a decision before it may be published. What a registry refused has been published."""
-    return sa.and_(
-        update_state.c.state.in_([str(pending) for pending in PENDING]), update_state.c.cause != REFUSED_BY_REGISTRY
-    )
 
 
 def _subjects(kind: RecordKind) -> sa.Subquery:

@@ -25,9 +25,12 @@ from reconciliation.store.tables import (
     feed_outcome,
     judgement,
     record_head,
+    record_tables,
+    update_state,
 )
 
-REFUSED_BY_REGISTRY = "REFUSED_BY_REGISTRY"  # why an update waits for a steward after it was published
+REFUSAL_ACCEPTED = "REFUSAL_ACCEPTED"  # why an update has ended refused
+GONE = ("MERGED", "RETRACTED")  # causes of changes that take a subject away, and so carry no update
 
 
 def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
@@ -40,8 +43,8 @@ def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
             standing.c.judgement_id,
             standing.c.decision,
             standing.c.value,
-            case.c.record_keys[1].label("left_key"),
-            case.c.record_keys[2].label("right_key"),
+            sa.cast(sa.func.to_json(case.c.record_keys), sa.Text).label("record_keys"),
+            sa.cast(case.c.evidence["sides"], sa.Text).label("sides"),
         )
         .join(case, case.c.fingerprint == standing.c.fingerprint)
         .where(case.c.province_code == province_code)
@@ -105,18 +108,19 @@ def is_open() -> sa.ColumnElement[bool]:
 
 
 def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Table, now: datetime) -> int:
-    """Open a case for each refusal among the outcomes `fresh` (feed_seq), and hold the updates it concerns."""
+    """Open a case for each refusal among the outcomes `fresh` (feed_seq), and hold the updates it concerns.
+
+    A change that takes a subject away concerns the records of the version it took away.
+    """
+    said = _record_keys()
+    concerned = sa.case((change.c.cause.in_(GONE), change.c.previous_change_id), else_=change.c.change_id)
     refused = (
         sa.select(
             feed_entry.c.feed_seq,
             change.c.change_id,
             change.c.province_code,
             feed_outcome.c.reason,
-            sa.func.array_agg(
-                pg.aggregate_order_by(
-                    record_head.c.source_id + "|" + record_head.c.source_record_id, record_head.c.record_id
-                )
-            ).label("record_keys"),
+            sa.func.array_agg(sa.distinct(said.c.record_key)).label("record_keys"),
         )
         .join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
         .join(
@@ -132,8 +136,8 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
                 consumer_grant.c.of_record,
             ),
         )
-        .join(change_record, change_record.c.change_id == change.c.change_id)
-        .join(record_head, record_head.c.record_id == change_record.c.record_id)
+        .join(change_record, change_record.c.change_id == concerned)
+        .join(said, said.c.record_id == change_record.c.record_id)
         .where(feed_outcome.c.outcome == str(OutcomeKind.REFUSED))
         .group_by(feed_entry.c.feed_seq, change.c.change_id, change.c.province_code, feed_outcome.c.reason)
     ).subquery()
@@ -174,11 +178,19 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
             connection,
             held,
             to=State.AWAITING_STEWARD,
-            cause=REFUSED_BY_REGISTRY,
+            cause=lifecycle_moves.REFUSED_BY_REGISTRY,
             now=now,
             province_code=province_code,
         )
     return opened
+
+
+def is_accepted(consumer_id: str, change_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether a steward has let the registry's refusal of the change stand."""
+    standing = _standing().subquery()
+    return sa.exists().where(
+        standing.c.fingerprint == refusal_fingerprint(consumer_id, change_id), standing.c.decision == str(Decision.KEEP)
+    )
 
 
 def refusal_fingerprint(consumer_id: str, change_id: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
@@ -216,6 +228,18 @@ def find_case(connection: sa.Connection, case_id: int, *, lock: bool = False) ->
     standing = _standing().subquery()
     resolved_by = connection.scalar(sa.select(standing.c.judgement_id).where(standing.c.fingerprint == row.fingerprint))
     return replace(_case(row), resolved_by=resolved_by)
+
+
+def is_raised(connection: sa.Connection, case_id: int) -> bool:
+    """Whether the records still raise the question, as far as the last run has seen."""
+    return connection.scalar(sa.select(case.c.obsolete_since).where(case.c.case_id == case_id)) is None
+
+
+def raise_again(connection: sa.Connection, fingerprint: str, *, now: datetime) -> None:
+    """Open a case anew, with a new clock, until a run finds that its records no longer raise it."""
+    deadline = lifecycle.deadline(State.AWAITING_STEWARD, since=now)
+    reopened = case.update().where(case.c.fingerprint == fingerprint)
+    connection.execute(reopened.values(obsolete_since=None, opened_at=now, deadline=deadline))
 
 
 def find_case_of(connection: sa.Connection, fingerprint: str) -> Case:
@@ -267,17 +291,37 @@ def judgements_of(connection: sa.Connection, fingerprint: str) -> Sequence[Judge
 
 
 def _standing() -> sa.Select[Any]:
-    """The judgement in force on each question: not a reversal, not reversed, the newest such."""
+    """The judgement in force on each question: not a reversal, not reversed, the newest such.
+
+    A withdrawal is of one update: when a newer version of its record raises the question again, it is asked again.
+    """
     reversal = judgement.alias("reversal")
+    still_withdrawn = sa.exists().where(
+        record_head.c.source_id == sa.func.split_part(judgement.c.value, "|", 1),
+        record_head.c.source_record_id == sa.func.substr(judgement.c.value, sa.func.strpos(judgement.c.value, "|") + 1),
+        update_state.c.record_id == record_head.c.record_id,
+        update_state.c.state == str(State.WITHDRAWN),
+    )
     return (
         sa.select(judgement.c.fingerprint, judgement.c.judgement_id, judgement.c.decision, judgement.c.value)
         .ext(pg.distinct_on(judgement.c.fingerprint))
         .where(
             judgement.c.reverses.is_(None),
             ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id),
+            sa.or_(judgement.c.decision != str(Decision.WITHDRAW), still_withdrawn),
         )
         .order_by(judgement.c.fingerprint, judgement.c.judgement_id.desc())
     )
+
+
+def _record_keys() -> sa.Subquery:
+    """record_id, record_key of every version of every record."""
+    return sa.union_all(
+        *(
+            sa.select(record.c.record_id, (record.c.source_id + "|" + record.c.source_record_id).label("record_key"))
+            for record in record_tables.values()
+        )
+    ).subquery()
 
 
 def _owners(kinds: pa.ChunkedArray, province_code: str) -> pa.Array:

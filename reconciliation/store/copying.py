@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import pgpq
@@ -68,14 +69,7 @@ def copy_out(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema
 
 def staged(connection: sa.Connection, name: str, rows: pa.Table) -> sa.Table:
     """A temporary table of this transaction that holds `rows`, for set-based statements to join."""
-    types = [_staged_type(field.type) for field in rows.schema]
-    table = sa.Table(
-        name,
-        sa.MetaData(),
-        *(sa.Column(field.name, kind) for field, kind in zip(rows.schema, types, strict=True)),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
+    table = _staged_table(name, rows.schema)
     table.create(connection)
     copy_in(connection, table, rows)
     connection.execute(sa.text("ANALYZE " + _DIALECT.identifier_preparer.format_table(table)))
@@ -106,6 +100,18 @@ def _copying(
         if driver.closed or is_passing(error):
             raise RetryableStoreError(unavailable(error)) from error
         raise
+
+
+@lru_cache(maxsize=64)
+def _staged_table(name: str, schema: pa.Schema) -> sa.Table:
+    """One object a name and shape, so that a statement over it is compiled once a process."""
+    return sa.Table(
+        name,
+        sa.MetaData(),
+        *(sa.Column(field.name, _staged_type(field.type)) for field in schema),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
 
 
 def _staged_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:

@@ -52,9 +52,10 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
-    "log_min_messages": "warning",
-    # A statement in the server's log would carry the values of people's records.
+    # A refused statement in the server's log, its message or its detail would carry the values of people's records.
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "log_parameter_max_length_on_error": "0",
 }
 
@@ -215,12 +216,16 @@ def _temporary_folder(purpose: str, folder: Path, who: Identity) -> Path:
 
 def _copied_binaries(binaries: Path, private: Path, who: Identity) -> Path:
     """The binaries where the server's user can run them; copied at every start, as the wheel may be another by now."""
-    copy = private / "pginstall"
+    copy = private / "binaries"
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(binaries.parent, copy, symlinks=True)
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, copy / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps them, found by this relative path
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
     for path in (copy, *copy.rglob("*")):
         os.chown(path, who.uid, who.gid, follow_symlinks=False)
-    return copy / binaries.name
+    return copy / package.name / binaries.parent.name / binaries.name
 
 
 def _own(folder: Path, who: Identity) -> None:

@@ -88,7 +88,7 @@ def unavailable(error: BaseException | None) -> str:
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to this release's schema. Safe to run at every start, and by several at once.
+    """Bring the database at `url` to this release's schema. Safe at every start, and for several processes at once.
 
     Raises FatalStoreError when a later release has been there before.
     """

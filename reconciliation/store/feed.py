@@ -31,8 +31,10 @@ from reconciliation.store.tables import (
     installation,
 )
 
-SEQUENCER_LOCK = 7_405_002  # any number that nothing else locks
+SEQUENCER_LOCK, GRANTS_LOCK = 7_405_002, 7_405_003  # any numbers that nothing else locks
 MAXIMUM_CHANGES = 50_000  # of one page
+
+_BEGINNING = sa.literal_column("'0'::xid8", Xid8())  # before every transaction
 
 _ARROW_TYPES: dict[type[sa.types.TypeEngine[Any]], pa.DataType] = {
     sa.Text: pa.string(),
@@ -47,9 +49,14 @@ def sequence(engine: sa.Engine) -> int:
 
     At most one sequencer works at a time; a second returns 0 at once.
     """
+    moved = sa.select(feed_head.c.horizon > _newest_xid()).scalar_subquery()
     with engine.begin() as connection:
-        if not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(SEQUENCER_LOCK))):
+        lock = sa.func.pg_try_advisory_xact_lock(SEQUENCER_LOCK)
+        is_ours, has_moved = connection.execute(sa.select(lock, moved)).one()
+        if not is_ours:
             return 0
+        if has_moved:
+            _count_anew(connection)
         horizon = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=Xid8())
         reach = sa.select(horizon.label("horizon")).cte("reach").prefix_with("MATERIALIZED", dialect="postgresql")
         ready = (
@@ -60,6 +67,7 @@ def sequence(engine: sa.Engine) -> int:
                 ),
             )
             .where(change.c.xid >= feed_head.c.horizon, change.c.xid < reach.c.horizon)
+            .where(~sa.exists().where(feed_entry.c.change_id == change.c.change_id))
             .cte("ready")
         )
         published = (
@@ -75,10 +83,24 @@ def sequence(engine: sa.Engine) -> int:
         advanced = (
             feed_head.update()
             .values(feed_seq=feed_head.c.feed_seq + count, horizon=sa.select(reach.c.horizon).scalar_subquery())
-            .where(count > 0)  # an idle feed writes nothing
+            .where(sa.or_(count > 0, feed_head.c.horizon == _BEGINNING))  # an idle feed writes nothing
             .returning(count)
         )
         return int(connection.scalar(advanced) or 0)
+
+
+def _newest_xid() -> sa.ColumnElement[int]:
+    return sa.func.pg_snapshot_xmax(sa.func.pg_current_snapshot(), type_=Xid8())
+
+
+def _count_anew(connection: sa.Connection) -> None:
+    """Forget the transaction ids of another server, from which this database was restored: they order nothing here.
+
+    Without this, every change would lie below the horizon of before, and none would be published.
+    """
+    connection.execute(sa.text("SET LOCAL statement_timeout = 0"))  # once, over all changes
+    connection.execute(change.update().values(xid=_BEGINNING).where(change.c.xid >= _newest_xid()))
+    connection.execute(feed_head.update().values(horizon=_BEGINNING))
 
 
 def head(engine: sa.Engine) -> Cursor:
@@ -96,6 +118,7 @@ def cursor_secret(engine: sa.Engine) -> bytes:
 def grant(engine: sa.Engine, grants: Sequence[Grant]) -> None:
     """Make `grants` what stands: registries and their entitlements are data, replaced as a whole."""
     with engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(GRANTS_LOCK)))  # several gateways may start at once
         connection.execute(consumer_grant.delete())
         for entitlement in grants:
             known = pg.insert(consumer).values(consumer_id=entitlement.consumer_id, name=entitlement.name)

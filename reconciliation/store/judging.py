@@ -6,9 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
+from reconciliation import lifecycle
 from reconciliation.errors import RejectedRequestError
-from reconciliation.model import Case, State
-from reconciliation.store import lifecycle_moves
+from reconciliation.model import Case, CaseKind, Decision, Judgement, State
+from reconciliation.store import cases, lifecycle_moves
 from reconciliation.store.copying import reserve
 from reconciliation.store.tables import (
     change,
@@ -18,39 +19,59 @@ from reconciliation.store.tables import (
     golden_head,
     golden_tables,
     record_head,
+    update_state,
 )
 
 
-def take_up_again(connection: sa.Connection, case: Case, *, cause: str, now: datetime, but: Sequence[str] = ()) -> int:
-    """Send the updates of a case's records back to reconciliation, those a judgement ended too; return how many."""
-    keys = [key for key in case.record_keys if key not in but]
-    return lifecycle_moves.move(
-        connection,
-        _heads(keys),
-        to=State.AWAITING_RECONCILIATION,
-        cause=cause,
-        now=now,
-        province_code=case.province_code,
+def take_up_again(connection: sa.Connection, case: Case, *, cause: str, now: datetime) -> int:
+    """Send what waits of a case's records back to reconciliation; return how many. What has ended stays ended."""
+    waiting = _heads(case.record_keys).where(update_state.c.state.not_in([str(state) for state in lifecycle.TERMINAL]))
+    return _take_up(connection, waiting, case, cause=cause, now=now)
+
+
+def reopen(connection: sa.Connection, case: Case, judgement: Judgement, *, cause: str, now: datetime) -> int:
+    """Send what `judgement` has ended back to reconciliation; return how many."""
+    match judgement.decision:
+        case Decision.WITHDRAW:
+            ended = _heads((str(judgement.value),)).where(update_state.c.state == str(State.WITHDRAWN))
+        case Decision.KEEP if case.kind is CaseKind.REFUSED_BY_REGISTRY:
+            ended = _riding(case).where(update_state.c.state == str(State.REFUSED))
+        case _:
+            return 0
+    return _take_up(connection, ended, case, cause=cause, now=now)
+
+
+def withdraw(connection: sa.Connection, record_key: str, *, now: datetime) -> int:
+    """End a record's update unpublished or have it recalled; return 1, or 0 when a version is there nobody has seen."""
+    seen = _heads((record_key,)).where(update_state.c.cause != lifecycle_moves.LANDED)
+    return lifecycle_moves.move(connection, seen, to=State.WITHDRAWN, cause="WITHDRAWN_BY_STEWARD", now=now)
+
+
+def accept_refusal(connection: sa.Connection, case: Case, *, now: datetime) -> int:
+    """End the updates that ride on the refused version; return how many."""
+    refused = _riding(case).where(
+        update_state.c.state == str(State.AWAITING_STEWARD),
+        update_state.c.cause == lifecycle_moves.REFUSED_BY_REGISTRY,
     )
-
-
-def end(connection: sa.Connection, record_keys: Sequence[str], *, to: State, cause: str, now: datetime) -> int:
-    """Bring the standing updates of the records to a terminal state."""
-    return lifecycle_moves.move(connection, _heads(record_keys), to=to, cause=cause, now=now)
+    return lifecycle_moves.move(connection, refused, to=State.REFUSED, cause=cases.REFUSAL_ACCEPTED, now=now)
 
 
 def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
-    """Publish the refused version once more, as a new change with the same content; return its change_id.
+    """Publish the refused change once more, as a new change with the same content; return its change_id.
 
     Raises RejectedRequestError DECISION_INVALID when a newer version has taken its place: that one is on its way.
     """
     refused = connection.execute(
-        sa.select(change.c.change_id, change.c.kind, change.c.subject_id, change.c.province_code, change.c.traceparent)
+        sa.select(change)
         .join(feed_entry, feed_entry.c.change_id == change.c.change_id)
-        .join(golden_head, golden_head.c.change_id == change.c.change_id)
         .where(feed_entry.c.feed_seq == case.evidence["feed_seq"])
-    ).one_or_none()
-    if refused is None:
+    ).one()
+    # Locked, so that a run cannot put a newer version in its place meanwhile.
+    stands = connection.scalar(
+        sa.select(golden_head.c.change_id).where(golden_head.c.subject_id == refused.subject_id).with_for_update()
+    )
+    newest = sa.select(sa.func.max(change.c.change_id)).where(change.c.subject_id == refused.subject_id)
+    if refused.change_id != (connection.scalar(newest) if stands is None else stands):
         raise RejectedRequestError(
             "DECISION_INVALID",
             "The refused version is no longer the one that stands.",
@@ -73,8 +94,9 @@ def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
             kind=refused.kind,
             province_code=refused.province_code,
             subject_id=refused.subject_id,
-            cause="SENT_AGAIN",
+            cause=refused.cause if stands is None else "SENT_AGAIN",  # what takes a subject away says so again
             previous_change_id=refused.change_id,
+            replaced_by=refused.replaced_by,
             traceparent=refused.traceparent,
         )
     )
@@ -101,8 +123,33 @@ def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
     return again
 
 
+def _take_up(
+    connection: sa.Connection, records: sa.Select[tuple[int]], case: Case, *, cause: str, now: datetime
+) -> int:
+    return lifecycle_moves.move(
+        connection,
+        records,
+        to=State.AWAITING_RECONCILIATION,
+        cause=cause,
+        now=now,
+        province_code=case.province_code,
+    )
+
+
 def _heads(record_keys: Sequence[str]) -> sa.Select[tuple[int]]:
     keys = [tuple(key.split("|", 1)) for key in record_keys]
-    return sa.select(record_head.c.record_id).where(
-        sa.tuple_(record_head.c.source_id, record_head.c.source_record_id).in_(keys)
+    return (
+        sa.select(record_head.c.record_id)
+        .join(update_state, update_state.c.record_id == record_head.c.record_id)
+        .where(sa.tuple_(record_head.c.source_id, record_head.c.source_record_id).in_(keys))
+    )
+
+
+def _riding(case: Case) -> sa.Select[tuple[int]]:
+    """The updates that the change of a REFUSED_BY_REGISTRY carries."""
+    return (
+        sa.select(change_record.c.record_id)
+        .join(feed_entry, feed_entry.c.change_id == change_record.c.change_id)
+        .join(update_state, update_state.c.record_id == change_record.c.record_id)
+        .where(feed_entry.c.feed_seq == case.evidence["feed_seq"])
     )

@@ -9,6 +9,9 @@ from reconciliation import lifecycle
 from reconciliation.model import State
 from reconciliation.store.tables import update_move, update_state
 
+LANDED = "LANDED"  # why an update waits that no run has seen yet
+REFUSED_BY_REGISTRY = "REFUSED_BY_REGISTRY"  # why an update waits for a steward after it was published
+
 
 def begin(
     connection: sa.Connection,
@@ -21,14 +24,13 @@ def begin(
 ) -> None:
     """Give the accepted `records` (record_id) their first state."""
     state = State.AWAITING_RECONCILIATION
-    cause = "LANDED"
     incoming = records.subquery()
     connection.execute(
         update_state.insert().from_select(
             ["record_id", "kind", "province_code", "source_id", "state", "cause", "since", "owner", "deadline"],
             sa.select(
                 incoming.c.record_id,
-                *_text(kind, province_code, source_id, state, cause),
+                *_text(kind, province_code, source_id, state, LANDED),
                 sa.literal(now, sa.DateTime(timezone=True)),
                 *_text(str(lifecycle.owner(state, province_code=province_code))),
                 sa.literal(lifecycle.deadline(state, since=now), sa.DateTime(timezone=True)),
@@ -38,7 +40,7 @@ def begin(
     connection.execute(
         update_move.insert().from_select(
             ["record_id", "moved_at", "to_state", "cause"],
-            sa.select(incoming.c.record_id, sa.literal(now, sa.DateTime(timezone=True)), *_text(state, cause)),
+            sa.select(incoming.c.record_id, sa.literal(now, sa.DateTime(timezone=True)), *_text(state, LANDED)),
         )
     )
 
@@ -94,6 +96,14 @@ def move(
         ),
     )
     return connection.execute(appended.add_cte(moved)).rowcount
+
+
+def is_pending() -> sa.ColumnElement[bool]:
+    """Whether an update waits for something before it may be published. What a registry refused has been published."""
+    return sa.and_(
+        update_state.c.state.in_([str(state) for state in sorted(lifecycle.PENDING)]),
+        update_state.c.cause != REFUSED_BY_REGISTRY,
+    )
 
 
 def _text(*values: str) -> list[sa.ColumnElement[str]]:

@@ -166,7 +166,7 @@ def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> p
         "record_id": record_head.c.record_id,
         "record_key": _record_key(),
         "source_id": record_head.c.source_id,
-        "state": update_state.c.state,
+        "is_pending": lifecycle_moves.is_pending(),
         "former_unit_code": record_head.c.former_unit_code,
         "exported_on": batch.c.exported_on,
     }
@@ -348,7 +348,7 @@ def _registries(connection: sa.Connection) -> dict[RecordKind, _Registry]:
         RecordKind(row.kind): _Registry(consumer_id=row.consumer_id, acknowledged=row.acknowledged) for row in rows
     }
     if missing := sorted(set(RecordKind) - set(found)):
-        raise FatalStoreError(f"No registry of record for {', '.join(missing)}. Next: `lienthong registries load`.")
+        raise FatalStoreError(f"No registry of record for {', '.join(missing)}. Next: run `lienthong migrate`.")
     return found
 
 
@@ -386,9 +386,12 @@ def _settle_carried(
     )
     pulled = sa.func.coalesce(feed_entry.c.feed_seq <= registry.acknowledged, sa.false())
     said = feed_outcome.c.outcome
+    refused = said == str(OutcomeKind.REFUSED)
+    accepted = cases.is_accepted(registry.consumer_id, versions.c.change_id)
     for where, state, cause in (
         (said == str(OutcomeKind.APPLIED), State.APPLIED, "APPLIED_BY_REGISTRY"),
-        (said == str(OutcomeKind.REFUSED), State.AWAITING_STEWARD, cases.REFUSED_BY_REGISTRY),
+        (sa.and_(refused, accepted), State.REFUSED, cases.REFUSAL_ACCEPTED),
+        (sa.and_(refused, ~accepted), State.AWAITING_STEWARD, lifecycle_moves.REFUSED_BY_REGISTRY),
         (sa.and_(said.is_(None), pulled), State.AWAITING_OUTCOME, "PULLED"),
         (sa.and_(said.is_(None), ~pulled), State.AWAITING_PULL, "PUBLISHED"),
     ):

@@ -167,6 +167,8 @@ class Province:
         held: dict[str, dict[str, Any]] = {}
         for change in self.changes(kind):
             subject = change["subject_id"]
+            if change["cause"] in GONE and subject not in held:
+                continue  # sent again
             assert (change["cause"] == "NEW") == (subject not in held), change["cause"]
             assert change["previous_change_id"] == held.get(subject, {}).get("change_id")
             if change["cause"] in GONE:
@@ -178,6 +180,16 @@ class Province:
     def one(self, kind: RecordKind = RecordKind.PERSON) -> dict[str, Any]:
         (found,) = self.published(kind).values()
         return found
+
+    def forget(self) -> None:
+        """Empty the database but for what its migration and its registries brought."""
+        kept = {"installation", "feed_head", "consumer", "consumer_grant"}
+        emptied = ", ".join(f'"{name}"' for name in tables.metadata.tables if name not in kept)
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(f"TRUNCATE {emptied}"))
+            connection.execute(tables.feed_head.update().values(feed_seq=0))
+            connection.execute(tables.consumer.update().values(acknowledged=0, acknowledged_at=None))
+        self.sequences.clear()
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every table but the log of runs, ordered by key."""
@@ -237,8 +249,15 @@ def _check_states(province: Province) -> None:
     head = tables.record_head
     key = (head.c.source_id + "|" + head.c.source_record_id).label("key")
     heads = {row["record_id"]: row["key"] for row in province.query(sa.select(head.c.record_id, key))}
+    refused = {case.evidence["feed_seq"] for case in province.cases(CaseKind.REFUSED_BY_REGISTRY)}
+    riding = sa.select(tables.change_record.c.record_id).join(
+        tables.feed_entry, tables.feed_entry.c.change_id == tables.change_record.c.change_id
+    )
+    on_refused = {row["record_id"] for row in province.query(riding.where(tables.feed_entry.c.feed_seq.in_(refused)))}
     for row in states:
-        if row["state"] in {State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD}:
+        if row["cause"] == REFUSAL:
+            assert row["record_id"] in on_refused, f"refused without a question: {row}"
+        elif row["state"] in {State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD}:
             assert heads[row["record_id"]] in asked, f"waits without a question: {row}"
 
 

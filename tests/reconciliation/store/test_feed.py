@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from adapters.canonical import RecordKind
 from reconciliation.errors import RejectedRequestError
 from reconciliation.golden import GOLDEN_FIELDS
-from reconciliation.model import CaseKind, Cursor, Outcome, OutcomeKind, State
+from reconciliation.model import CaseKind, Cursor, Outcome, OutcomeKind
 from reconciliation.store import cases, feed, tables
 from reconciliation.store.engine import connect
 from tests.reconciliation.store.changes import apply, awaiting_pull, holding_of, pages, published, write
 from tests.reconciliation.store.landings import NOW
 
-pytestmark = pytest.mark.every_server
+every_server = pytest.mark.every_server
 
 WRITERS = 16
 TRANSACTIONS = 20  # of each writer
@@ -48,6 +48,7 @@ def cursor(engine: sa.Engine, sequence: int, *, epoch: int | None = None) -> Cur
 # --- order ---------------------------------------------------------------------------------------------------
 
 
+@every_server
 def test_reading_by_change_id_loses_what_commits_late_and_the_feed_does_not(engine):
     newer = sa.select(tables.change.c.subject_id).where(tables.change.c.change_id > sa.bindparam("cursor"))
     with engine.connect() as slow, engine.connect() as quick, engine.connect() as naive:
@@ -149,6 +150,7 @@ class Follower:
         return bool(numbers)
 
 
+@every_server
 def test_sixteen_writers_that_commit_in_any_order_lose_and_double_nothing(engine, dice):
     crowd = Crowd(engine, random.Random(dice.random()))
     follower = Follower(engine, random.Random(dice.random()))
@@ -188,6 +190,7 @@ def test_sixteen_writers_that_commit_in_any_order_lose_and_double_nothing(engine
             assert max(map(place.__getitem__, one.subjects)) < min(map(place.__getitem__, other.subjects))
 
 
+@every_server
 @pytest.mark.parametrize("ends_well", [True, False])
 def test_a_transaction_left_open_holds_the_feed_and_nothing_is_lost_after_it(engine, ends_well):
     with engine.connect() as open_for_long:
@@ -206,6 +209,7 @@ def test_a_transaction_left_open_holds_the_feed_and_nothing_is_lost_after_it(eng
     assert entries(engine) == list(enumerate(["long", "a", "b"] if ends_well else ["a", "b"], start=1))
 
 
+@every_server
 def test_a_reader_left_open_holds_nothing(engine):
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
         reader.execute(sa.select(tables.change)).all()
@@ -215,6 +219,7 @@ def test_a_reader_left_open_holds_nothing(engine):
         assert reader.execute(sa.select(tables.change)).all() == []
 
 
+@every_server
 def test_many_sequencers_at_once_publish_each_change_once(engine):
     with engine.begin() as connection:
         for number in range(100):
@@ -244,6 +249,7 @@ def test_a_second_sequencer_does_not_wait(engine):
     assert feed.sequence(engine) == 1
 
 
+@every_server
 def test_an_idle_sequencer_writes_nothing(engine):
     published(engine, "a")
     head = sa.text("SELECT ctid::text, xmin::text, feed_seq, horizon::text FROM feed_head")
@@ -263,24 +269,54 @@ def test_an_idle_sequencer_writes_nothing(engine):
     assert (counts, assigned) == ([0] * 3, [None] * 3)
 
 
+@every_server
+def test_a_feed_restored_on_another_server_goes_on(engine):
+    published(engine, "a", "b")
+    with engine.begin() as connection:
+        write(connection, "c")
+        for table, column in (("change", "xid"), ("feed_head", "horizon")):
+            ahead = f"({column}::text::bigint + 1000000000000)::text::xid8"
+            connection.execute(sa.text(f"UPDATE {table} SET {column} = {ahead}"))
+    with engine.begin() as connection:
+        write(connection, "d")
+
+    counts = [feed.sequence(engine), feed.sequence(engine)]
+    published(engine, "e")
+
+    assert counts == [2, 0]
+    assert entries(engine) == list(enumerate("abcde", start=1))
+
+
+@every_server
+def test_a_feed_restored_with_nothing_to_publish_goes_on(engine):
+    published(engine, "a")
+    with engine.begin() as connection:
+        connection.execute(tables.feed_head.update().values(horizon="1000000000000"))
+
+    counts = [feed.sequence(engine), feed.sequence(engine)]
+    published(engine, "b")
+
+    assert counts == [0, 0]
+    assert entries(engine) == [(1, "a"), (2, "b")]
+
+
 # --- cursors -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("sequence", "epoch", "reason"),
-    [(0, 2, "CURSOR_EPOCH"), (0, 0, "CURSOR_EPOCH"), (9, 2, "CURSOR_EPOCH")]
-    + [(3, 1, "CURSOR_INVALID"), (-1, 1, "CURSOR_INVALID"), (2**63 - 1, 1, "CURSOR_INVALID")],
-)
-def test_a_cursor_this_feed_never_gave_out_is_refused(engine, sequence, epoch, reason):
+def test_a_cursor_this_feed_never_gave_out_is_refused(engine):
     published(engine, "a", "b")
-    place = Cursor(epoch=epoch, sequence=sequence)
+    foreign = [Cursor(epoch=epoch, sequence=sequence) for epoch, sequence in ((2, 0), (0, 0), (2, 9))]
+    impossible = [Cursor(epoch=1, sequence=sequence) for sequence in (3, -1, 2**63 - 1)]
 
-    with pytest.raises(RejectedRequestError) as fetching:
-        feed.fetch(engine, after=place, limit=10, **POPULATION)
-    with pytest.raises(RejectedRequestError) as acknowledging:
-        feed.acknowledge(engine, upto=place, now=NOW, **POPULATION)
+    for place in (*foreign, *impossible):
+        with pytest.raises(RejectedRequestError) as fetching:
+            feed.fetch(engine, after=place, limit=10, **POPULATION)
+        with pytest.raises(RejectedRequestError) as acknowledging:
+            feed.acknowledge(engine, upto=place, now=NOW, **POPULATION)
 
-    assert (fetching.value.reason, acknowledging.value.reason) == (reason, reason)
+        reason = "CURSOR_EPOCH" if place in foreign else "CURSOR_INVALID"
+        assert (fetching.value.reason, acknowledging.value.reason) == (reason, reason)
+    assert feed.cursor_of(engine, **POPULATION).sequence == 0
 
 
 def test_after_a_new_epoch_old_cursors_are_refused(engine):
@@ -296,13 +332,12 @@ def test_after_a_new_epoch_old_cursors_are_refused(engine):
     assert "snapshot" in refused.value.next_step
 
 
-@pytest.mark.parametrize("limit", [0, -1, -1_000])
-def test_a_page_of_nothing_stays_where_it_is(engine, limit):
+def test_a_page_of_nothing_stays_where_it_is(engine):
     published(engine, "a", "b")
 
-    page = feed.fetch(engine, after=cursor(engine, 1), limit=limit, **POPULATION)
+    empty = [feed.fetch(engine, after=cursor(engine, 1), limit=limit, **POPULATION) for limit in (0, -1, -1_000)]
 
-    assert (page.upto.sequence, page.changes, page.head) == (1, 0, 2)
+    assert [(page.upto.sequence, page.changes, page.head) for page in empty] == [(1, 0, 2)] * 3
 
 
 def test_a_page_holds_at_most_its_limit_and_says_where_it_ended(engine):
@@ -315,6 +350,7 @@ def test_a_page_holds_at_most_its_limit_and_says_where_it_ended(engine):
     assert (at_head.changes, at_head.upto) == (0, feed.head(engine))
 
 
+@every_server
 def test_fetching_is_repeatable_and_needs_no_right_to_write(engine, database_url):
     published(engine, "a", "b")
     url = sa.make_url(database_url).update_query_dict({"options": "-c default_transaction_read_only=on"})
@@ -350,6 +386,7 @@ GRANTED = {
 }
 
 
+@every_server
 @pytest.mark.parametrize("consumer_id", GRANTED)
 def test_a_registry_gets_the_fields_of_its_grants_and_no_other(engine, consumer_id):
     with engine.begin() as connection:
@@ -381,6 +418,7 @@ def test_a_registry_gets_the_fields_of_its_grants_and_no_other(engine, consumer_
     assert "'person full_name'" in received  # the values are there at all
 
 
+@every_server
 def test_an_updates_former_values_are_those_of_the_version_before(engine):
     with engine.begin() as connection:
         first = write(connection, "A", full_name="Lò Thị Mẩy", hamlet='100%\\n, "Nậm"\nRịa')
@@ -398,22 +436,21 @@ def test_an_updates_former_values_are_those_of_the_version_before(engine):
     ]
 
 
-@pytest.mark.parametrize("consumer_id", ["nobody", "", "population' OR '1'='1", "Population"])
-def test_a_registry_without_a_grant_is_unknown(engine, consumer_id):
+def test_a_registry_without_a_grant_is_unknown(engine):
     published(engine, "a")
     place = cursor(engine, 1)
     outcome = Outcome(feed_seq=1, kind=OutcomeKind.APPLIED)
     calls = [
-        lambda: feed.fetch(engine, consumer_id=consumer_id, after=place, limit=1),
-        lambda: feed.snapshot(engine, consumer_id=consumer_id),
-        lambda: feed.cursor_of(engine, consumer_id=consumer_id),
-        lambda: feed.acknowledge(engine, consumer_id=consumer_id, upto=place, now=NOW),
-        lambda: feed.report(engine, consumer_id=consumer_id, outcomes=[outcome], now=NOW),
+        lambda who: feed.fetch(engine, consumer_id=who, after=place, limit=1),
+        lambda who: feed.snapshot(engine, consumer_id=who),
+        lambda who: feed.cursor_of(engine, consumer_id=who),
+        lambda who: feed.acknowledge(engine, consumer_id=who, upto=place, now=NOW),
+        lambda who: feed.report(engine, consumer_id=who, outcomes=[outcome], now=NOW),
     ]
 
-    for call in calls:
+    for call, who in itertools.product(calls, ("nobody", "", "population' OR '1'='1", "Population")):
         with pytest.raises(RejectedRequestError) as refused:
-            call()
+            call(who)
         assert refused.value.reason == "CONSUMER_UNKNOWN"
 
 
@@ -432,6 +469,7 @@ def test_a_registry_whose_grant_is_taken_away_sees_nothing_more(engine):
 # --- acknowledging and reporting -----------------------------------------------------------------------------
 
 
+@every_server
 def test_acknowledging_moves_the_updates_and_never_goes_back(engine):
     awaiting_pull(engine, "A", "B", "C")
 
@@ -486,6 +524,7 @@ def outcomes_of(engine: sa.Engine) -> list[tuple[int, str, str | None]]:
         return [tuple(row) for row in connection.execute(query)]
 
 
+@every_server
 def test_an_applied_change_ends_its_update_and_a_refused_one_opens_a_case(engine):
     awaiting_pull(engine, "A", "B")
     feed.acknowledge(engine, upto=cursor(engine, 2), now=NOW, **POPULATION)
@@ -521,28 +560,28 @@ def test_the_first_word_stands_however_many_follow_in_one_report(engine):
     assert {reason for _, _, reason in outcomes_of(engine)} == {"ROUND_0"}
 
 
-@pytest.mark.parametrize("reason", [None, ""])
-def test_a_refusal_without_a_reason_is_refused_whole(engine, reason):
+def test_a_refusal_without_a_reason_is_refused_whole(engine):
     awaiting_pull(engine, "A", "B")
     feed.acknowledge(engine, upto=cursor(engine, 2), now=NOW, **POPULATION)
 
-    with pytest.raises(RejectedRequestError) as refused:
-        report(engine, applied(1), refused_outcome(2, reason))
+    for reason in (None, ""):
+        with pytest.raises(RejectedRequestError) as refused:
+            report(engine, applied(1), refused_outcome(2, reason))
+        assert refused.value.reason == "OUTCOME_INVALID"
 
-    assert refused.value.reason == "OUTCOME_INVALID"
     assert outcomes_of(engine) == []
     assert states(engine) == ["awaiting_outcome"] * 2
 
 
-@pytest.mark.parametrize("feed_seq", [2, 3, 0, -1, 2**70])
-def test_a_report_on_what_was_not_acknowledged_is_refused_whole(engine, feed_seq):
+def test_a_report_on_what_was_not_acknowledged_is_refused_whole(engine):
     awaiting_pull(engine, "A", "B")
     feed.acknowledge(engine, upto=cursor(engine, 1), now=NOW, **POPULATION)
 
-    with pytest.raises(RejectedRequestError) as refused:
-        report(engine, applied(1), applied(feed_seq))
+    for feed_seq in (2, 3, 0, -1, 2**70):
+        with pytest.raises(RejectedRequestError) as refused:
+            report(engine, applied(1), applied(feed_seq))
+        assert refused.value.reason == "OUTCOME_INVALID"
 
-    assert refused.value.reason == "OUTCOME_INVALID"
     assert outcomes_of(engine) == []
 
 
@@ -553,6 +592,7 @@ def test_a_report_of_nothing_is_no_report(engine):
 # --- snapshots -----------------------------------------------------------------------------------------------
 
 
+@every_server
 def test_a_snapshot_is_the_feed_folded_and_the_feed_goes_on_from_it(engine, dice):
     standing: dict[tuple[RecordKind, str], int] = {}
     taken = []

@@ -12,7 +12,6 @@ from reconciliation.model import State
 from reconciliation.store import landing, status, tables
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 
-
 pytestmark = pytest.mark.every_server
 
 

@@ -1,0 +1,177 @@
+"""Who a standing record belongs to, and what it says there: what surviving chooses from.
+
+A record whose update waits does not speak, but it is there: a published subject whose records all wait stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from adapters.canonical import RecordKind
+from reconciliation import rekeying
+from reconciliation.golden import spoken_schema
+from reconciliation.relations import select
+from reconciliation.standing import Standing
+
+Tables = Mapping[RecordKind, pa.Table]
+
+MEMBERS = pa.schema(
+    [pa.field("record_id", pa.int64(), nullable=False), pa.field("subject_id", pa.string(), nullable=False)]
+)
+# The unit a steward named for a record whose person two units claim.
+OVERRIDES = pa.schema([pa.field("record_key", pa.string()), pa.field("judged_unit", pa.string())])
+_BOOKS = pa.schema([*MEMBERS, pa.field("own_id", pa.string(), nullable=False), pa.field("person_subject", pa.string())])
+_SUBJECTS = pa.schema([pa.field("subject_id", pa.string(), nullable=False)])
+_REPLACED = pa.schema([pa.field("subject_id", pa.string()), pa.field("replaced_by", pa.string())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """What the records of a province say."""
+
+    spoken: Tables  # golden.spoken_schema: those that speak
+    members: Tables  # MEMBERS: all that stand
+    replaced_books: pa.Table  # subject_id, replaced_by: books that became part of another
+
+
+def speak(
+    placed: Tables,
+    speaking: Tables,
+    *,
+    standing: Standing,
+    assignment: pa.Table,
+    identities: pa.Table,
+    overrides: pa.Table,
+) -> Spoken:
+    """What `speaking`, of the records `placed` on units of today, say of their subjects.
+
+    `assignment` is clustering.ASSIGNMENT, `identities` rekeying.IDENTITIES, `overrides` OVERRIDES.
+    """
+    households = placed[RecordKind.HOUSEHOLD]
+    books = select(
+        _BOOKED,
+        _BOOKS,
+        insured=placed[RecordKind.INSURANCE],
+        assignment=assignment,
+        published=standing.golden[RecordKind.INSURANCE],
+        given={"namespace": standing.namespace},
+    )
+    members = {
+        RecordKind.PERSON: select(_PERSON_MEMBERS, MEMBERS, persons=placed[RecordKind.PERSON], assignment=assignment),
+        RecordKind.HOUSEHOLD: select(_HOUSEHOLD_MEMBERS, MEMBERS, households=households, identities=identities),
+        RecordKind.INSURANCE: books.select(MEMBERS.names),
+    }
+    persons = select(
+        _PERSONS_SPEAK,
+        spoken_schema(RecordKind.PERSON),
+        persons=speaking[RecordKind.PERSON],
+        insured=speaking[RecordKind.INSURANCE],
+        assignment=assignment,
+        members=rekeying.find_households(speaking[RecordKind.PERSON], households, identities),
+        overrides=overrides,
+    )
+    registered = select(
+        _REGISTERED,
+        _SUBJECTS,
+        spoken=persons,
+        members=members[RecordKind.PERSON],
+        published=standing.golden[RecordKind.PERSON],
+    )
+    spoken = {
+        RecordKind.PERSON: persons,
+        RecordKind.HOUSEHOLD: select(
+            _HOUSEHOLDS_SPEAK,
+            spoken_schema(RecordKind.HOUSEHOLD),
+            households=speaking[RecordKind.HOUSEHOLD],
+            identities=identities,
+        ),
+        RecordKind.INSURANCE: select(
+            _BOOKS_SPEAK,
+            spoken_schema(RecordKind.INSURANCE),
+            insured=speaking[RecordKind.INSURANCE],
+            books=books,
+            registered=registered,
+        ),
+    }
+    return Spoken(spoken=spoken, members=members, replaced_books=select(_REPLACED_BOOKS, _REPLACED, books=books))
+
+
+def contested(published: pa.Table, *, members: pa.Table, spoken: pa.Table) -> pa.Table:
+    """What of `published` (golden_schema + change_id) the records have something to say of, or have left."""
+    return select(_CONTESTED, published.schema, published=published, members=members, spoken=spoken)
+
+
+# Of two units that claim a person the judged one speaks, with its own hamlet and address.
+# An insurance system fills what the register leaves blank of a person's numbers; it never places or names anybody.
+_PERSONS_SPEAK = """
+with registered as (select distinct subject_id from persons join assignment using (record_key))
+select subject_id, record_id, 0 as authority, event_date, source_version, personal_number, cmnd, full_name, birth_year,
+    birth_month, birth_day, sex, ethnic_group,
+    case when coalesce(judged_unit = unit_code, true) then unit_code end as unit_code,
+    case when coalesce(judged_unit = unit_code, true) then hamlet end as hamlet,
+    case when coalesce(judged_unit = unit_code, true) then address end as address,
+    members.household_id, coalesce(members.household_number, persons.household_number) as household_number,
+    relation_to_head
+from persons join assignment using (record_key)
+left join members using (record_key) left join overrides using (record_key)
+union all by name
+select subject_id, record_id, 1 as authority, event_date, source_version, personal_number, cmnd, null as full_name,
+    null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as unit_code,
+    null as hamlet, null as address, null as household_id, null as household_number, null as relation_to_head
+from insured join assignment using (record_key) semi join registered using (subject_id)
+order by subject_id, record_id
+"""
+
+_HOUSEHOLDS_SPEAK = """
+select household_id as subject_id, record_id, 0 as authority, event_date, source_version, i.household_number,
+    i.former_number, head_personal_number, head_name, member_count, unit_code, hamlet, address
+from households h join identities i on i.source_id = h.source_id and i.source_record_id = h.source_record_id
+order by subject_id, record_id
+"""
+
+# Entries of one person with one insurance number are one book. Its id is that of its first entry, of those that have
+# been published as a book if there is one.
+_BOOKED = """
+with entries as (
+    select record_id, record_key, subject_id as person_subject,
+        md5($namespace || '|insurance|' || record_key)::uuid::text as own_id,
+        case when insurance_number is null then record_key else subject_id || insurance_number end as book
+    from insured join assignment using (record_key)
+)
+select record_id, own_id, person_subject,
+    first_value(own_id) over (
+        partition by book order by published.subject_id is null, record_key
+    ) as subject_id
+from entries left join published on published.subject_id = own_id
+order by record_id
+"""
+
+_BOOKS_SPEAK = """
+select books.subject_id, record_id, 0 as authority, event_date, source_version, registered.subject_id as person_id,
+    insurance_number, personal_number, full_name, health_card, scheme, valid_from, valid_to, first_clinic, unit_code
+from insured join books using (record_id) left join registered on registered.subject_id = person_subject
+order by books.subject_id, record_id
+"""
+
+_REPLACED_BOOKS = (
+    "select own_id as subject_id, subject_id as replaced_by from books where own_id <> subject_id order by 1"
+)
+
+_PERSON_MEMBERS = "select record_id, subject_id from persons join assignment using (record_key) order by record_id"
+
+_HOUSEHOLD_MEMBERS = """
+select record_id, household_id as subject_id from households join identities using (source_id, source_record_id)
+order by record_id
+"""
+
+# The people a registry knows after this run, those of whom every record waits included.
+_REGISTERED = """
+select subject_id from spoken union select subject_id from published semi join members using (subject_id) order by 1
+"""
+
+_CONTESTED = """
+select * from published
+where subject_id in (select subject_id from spoken) or subject_id not in (select subject_id from members)
+order by subject_id
+"""
