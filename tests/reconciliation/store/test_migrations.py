@@ -48,6 +48,13 @@ def schema_of(connection: sa.Connection) -> dict[str, list[str]]:
     return {name: sorted(connection.scalars(sa.text(query))) for name, query in catalogue.items()}
 
 
+@pytest.fixture
+def database_url(server_url: sa.URL, template: str) -> Iterator[str]:
+    """A database that nobody else uses: these tests change its schema."""
+    with temporary_database(server_url, template=template) as url:
+        yield url
+
+
 @every_server
 def test_up_down_and_up_again_is_the_same_schema(empty_database_url):
     migrate(empty_database_url)
