@@ -101,7 +101,7 @@ with known as (
     where h.household_number is not null
 ), matched as (
     select p.record_key, k.household_id, k.number_today,
-        p.former_unit_code is not null and p.former_unit_code = k.former_unit_code as same_former_commune
+        coalesce(p.former_unit_code = k.former_unit_code, false) as same_former_commune
     from persons p
     join known k on k.former_province = split_part(p.source_id, '.', 1) and k.household_number = p.household_number
     where coalesce(p.unit_code = k.unit_code, true)

@@ -7,6 +7,7 @@ version, other locales and other defaults.
 import itertools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,8 @@ _SYSTEM_PLACES = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/o
 
 # Tests kill processes, not machines: what a process has committed is there after its end without fsync, too.
 NOT_FOR_POWER_CUTS = {"fsync": "off"}
+
+MEMORY_BYTES = 4 << 30  # what two servers and their logs of writing may take
 
 _numbers = itertools.count(1)
 
@@ -70,11 +73,20 @@ class Servers:
     def _start(self, name: str) -> str:
         if name == "given":
             return os.environ["LIENTHONG_DATABASE_URL"]
-        folder = self._ending.enter_context(tempfile.TemporaryDirectory(prefix="lienthong-test-"))
-        Path(folder).chmod(0o755)
+        folder = self._ending.enter_context(open_folder())
         binaries = system_binaries() if name == "system" else None
-        running = embedded.running(Path(folder) / "postgres", binaries=binaries, settings=NOT_FOR_POWER_CUTS)
+        running = embedded.running(folder / "postgres", binaries=binaries, settings=NOT_FOR_POWER_CUTS)
         return self._ending.enter_context(running).url("postgres")
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder for a server, which every user may pass; in memory where there is room: three times as fast."""
+    memory = Path("/dev/shm")  # noqa: S108  a folder of a name of our own is made in it
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_BYTES
+    with tempfile.TemporaryDirectory(prefix="lienthong-test-", dir=memory if has_room else None) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def system_binaries() -> Path | None:

@@ -112,35 +112,7 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
 
     A change that takes a subject away concerns the records of the version it took away.
     """
-    said = _record_keys()
-    concerned = sa.case((change.c.cause.in_(GONE), change.c.previous_change_id), else_=change.c.change_id)
-    refused = (
-        sa.select(
-            feed_entry.c.feed_seq,
-            change.c.change_id,
-            change.c.province_code,
-            feed_outcome.c.reason,
-            sa.func.array_agg(sa.distinct(said.c.record_key)).label("record_keys"),
-        )
-        .join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
-        .join(
-            feed_outcome,
-            sa.and_(feed_outcome.c.feed_seq == feed_entry.c.feed_seq, feed_outcome.c.consumer_id == consumer_id),
-        )
-        .join(change, change.c.change_id == feed_entry.c.change_id)
-        .join(
-            consumer_grant,
-            sa.and_(
-                consumer_grant.c.kind == change.c.kind,
-                consumer_grant.c.consumer_id == consumer_id,
-                consumer_grant.c.of_record,
-            ),
-        )
-        .join(change_record, change_record.c.change_id == concerned)
-        .join(said, said.c.record_id == change_record.c.record_id)
-        .where(feed_outcome.c.outcome == str(OutcomeKind.REFUSED))
-        .group_by(feed_entry.c.feed_seq, change.c.change_id, change.c.province_code, feed_outcome.c.reason)
-    ).subquery()
+    refused = _refused(consumer_id, fresh)
     opened = connection.execute(
         pg.insert(case)
         .from_select(
@@ -183,6 +155,39 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
             province_code=province_code,
         )
     return opened
+
+
+def _refused(consumer_id: str, fresh: sa.Table) -> sa.Subquery:
+    """The refusals among the outcomes `fresh`: feed_seq, change_id, province_code, reason, record_keys."""
+    said = _record_keys()
+    concerned = sa.case((change.c.cause.in_(GONE), change.c.previous_change_id), else_=change.c.change_id)
+    return (
+        sa.select(
+            feed_entry.c.feed_seq,
+            change.c.change_id,
+            change.c.province_code,
+            feed_outcome.c.reason,
+            sa.func.array_agg(sa.distinct(said.c.record_key)).label("record_keys"),
+        )
+        .join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
+        .join(
+            feed_outcome,
+            sa.and_(feed_outcome.c.feed_seq == feed_entry.c.feed_seq, feed_outcome.c.consumer_id == consumer_id),
+        )
+        .join(change, change.c.change_id == feed_entry.c.change_id)
+        .join(
+            consumer_grant,
+            sa.and_(
+                consumer_grant.c.kind == change.c.kind,
+                consumer_grant.c.consumer_id == consumer_id,
+                consumer_grant.c.of_record,
+            ),
+        )
+        .join(change_record, change_record.c.change_id == concerned)
+        .join(said, said.c.record_id == change_record.c.record_id)
+        .where(feed_outcome.c.outcome == str(OutcomeKind.REFUSED))
+        .group_by(feed_entry.c.feed_seq, change.c.change_id, change.c.province_code, feed_outcome.c.reason)
+    ).subquery()
 
 
 def is_accepted(consumer_id: str, change_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:

@@ -78,16 +78,7 @@ def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
             next_step="close the case by keeping it: the newer version is published by itself.",
         )
     (again,) = reserve(connection, change_id_sequence, 1)
-    golden = golden_tables[RecordKind(refused.kind)]
-    columns = [column.name for column in golden.c if column.name != "change_id"]
-    connection.execute(
-        golden.insert().from_select(
-            ["change_id", *columns],
-            sa.select(sa.literal(again, sa.BigInteger), *(golden.c[name] for name in columns)).where(
-                golden.c.change_id == refused.change_id
-            ),
-        )
-    )
+    _copy_version(connection, RecordKind(refused.kind), refused.change_id, again)
     connection.execute(
         change.insert().values(
             change_id=again,
@@ -98,14 +89,6 @@ def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
             previous_change_id=refused.change_id,
             replaced_by=refused.replaced_by,
             traceparent=refused.traceparent,
-        )
-    )
-    connection.execute(
-        change_record.insert().from_select(
-            ["change_id", "record_id"],
-            sa.select(sa.literal(again, sa.BigInteger), change_record.c.record_id).where(
-                change_record.c.change_id == refused.change_id
-            ),
         )
     )
     connection.execute(
@@ -121,6 +104,28 @@ def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:
         consumer_id=str(case.evidence["registry"]),
     )
     return again
+
+
+def _copy_version(connection: sa.Connection, kind: RecordKind, original: int, again: int) -> None:
+    """Append the golden version of change `original` again as that of change `again`, with the updates it carries."""
+    golden = golden_tables[kind]
+    columns = [column.name for column in golden.c if column.name != "change_id"]
+    connection.execute(
+        golden.insert().from_select(
+            ["change_id", *columns],
+            sa.select(sa.literal(again, sa.BigInteger), *(golden.c[name] for name in columns)).where(
+                golden.c.change_id == original
+            ),
+        )
+    )
+    connection.execute(
+        change_record.insert().from_select(
+            ["change_id", "record_id"],
+            sa.select(sa.literal(again, sa.BigInteger), change_record.c.record_id).where(
+                change_record.c.change_id == original
+            ),
+        )
+    )
 
 
 def _take_up(

@@ -263,57 +263,55 @@ def _publish(
         ),
     )
     _attach(connection, carried, sa.select(fresh.c.subject_id, fresh.c.change_id).where(~fresh.c.gone).subquery())
+    _append_changes(connection, kind, fresh, province_code=province_code)
+    _advance_golden_heads(connection, kind, fresh, province_code=province_code)
+    return int(changes.num_rows)
+
+
+def _append_changes(connection: sa.Connection, kind: RecordKind, fresh: sa.Table, *, province_code: str) -> None:
+    """Append a change for each of `fresh`, in the trace of the newest batch that it carries."""
     newest = (
         sa.select(change_record.c.change_id, sa.func.max(change_record.c.record_id).label("record_id"))
         .join(fresh, fresh.c.change_id == change_record.c.change_id)
         .group_by(change_record.c.change_id)
         .subquery()
     )
-    connection.execute(
-        change.insert().from_select(
-            [
-                "change_id",
-                "kind",
-                "province_code",
-                "subject_id",
-                "cause",
-                "previous_change_id",
-                "replaced_by",
-                "traceparent",
-            ],
-            sa.select(
-                fresh.c.change_id,
-                sa.cast(sa.literal(str(kind)), sa.Text),
-                sa.cast(sa.literal(province_code), sa.Text),
-                fresh.c.subject_id,
-                fresh.c.cause,
-                fresh.c.previous_change_id,
-                fresh.c.replaced_by,
-                batch.c.traceparent,
-            )
-            .outerjoin(newest, newest.c.change_id == fresh.c.change_id)
-            .outerjoin(batch, batch.c.batch_id == sa.func.div(newest.c.record_id, ROWS_PER_BATCH))
-            .order_by(fresh.c.change_id),
+    rows = (
+        sa.select(
+            fresh.c.change_id.label("change_id"),
+            sa.cast(sa.literal(str(kind)), sa.Text).label("kind"),
+            sa.cast(sa.literal(province_code), sa.Text).label("province_code"),
+            fresh.c.subject_id,
+            fresh.c.cause,
+            fresh.c.previous_change_id,
+            fresh.c.replaced_by,
+            batch.c.traceparent,
         )
+        .outerjoin(newest, newest.c.change_id == fresh.c.change_id)
+        .outerjoin(batch, batch.c.batch_id == sa.func.div(newest.c.record_id, ROWS_PER_BATCH))
+        .order_by(fresh.c.change_id)
     )
-    connection.execute(
-        golden_head.delete().where(golden_head.c.subject_id.in_(sa.select(fresh.c.subject_id).where(fresh.c.gone)))
-    )
-    heads = pg.insert(golden_head).from_select(
-        ["subject_id", "kind", "province_code", "change_id"],
+    connection.execute(change.insert().from_select(rows.selected_columns.keys(), rows))
+
+
+def _advance_golden_heads(connection: sa.Connection, kind: RecordKind, fresh: sa.Table, *, province_code: str) -> None:
+    """Make the versions of `fresh` the ones that stand, and forget the subjects that are gone."""
+    gone = sa.select(fresh.c.subject_id).where(fresh.c.gone)
+    connection.execute(golden_head.delete().where(golden_head.c.subject_id.in_(gone)))
+    rows = (
         sa.select(
             fresh.c.subject_id,
-            sa.cast(sa.literal(str(kind)), sa.Text),
-            sa.cast(sa.literal(province_code), sa.Text),
+            sa.cast(sa.literal(str(kind)), sa.Text).label("kind"),
+            sa.cast(sa.literal(province_code), sa.Text).label("province_code"),
             fresh.c.change_id,
         )
         .where(~fresh.c.gone)
-        .order_by(fresh.c.subject_id),
+        .order_by(fresh.c.subject_id)
     )
+    heads = pg.insert(golden_head).from_select(rows.selected_columns.keys(), rows)
     connection.execute(
         heads.on_conflict_do_update(index_elements=["subject_id"], set_={"change_id": heads.excluded.change_id})
     )
-    return int(changes.num_rows)
 
 
 def _attach(connection: sa.Connection, carried: sa.Table, versions: sa.Subquery) -> None:

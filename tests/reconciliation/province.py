@@ -11,6 +11,7 @@ from adapters.canonical import RecordKind
 from reconciliation import jobs, lifecycle, review
 from reconciliation.model import Case, CaseKind, Cursor, Decision, Judgement, Outcome, OutcomeKind, State
 from reconciliation.store import balance, feed, landing, status, tables
+from tests.database import clean
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 
 OLD = date(2025, 6, 30)
@@ -183,12 +184,8 @@ class Province:
 
     def forget(self) -> None:
         """Empty the database but for what its migration and its registries brought."""
-        kept = {"installation", "feed_head", "consumer", "consumer_grant"}
-        emptied = ", ".join(f'"{name}"' for name in tables.metadata.tables if name not in kept)
-        with self.engine.begin() as connection:
-            connection.execute(sa.text(f"TRUNCATE {emptied}"))
-            connection.execute(tables.feed_head.update().values(feed_seq=0))
-            connection.execute(tables.consumer.update().values(acknowledged=0, acknowledged_at=None))
+        self.engine.dispose()
+        clean(self.engine.url.render_as_string(hide_password=False))
         self.sequences.clear()
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:

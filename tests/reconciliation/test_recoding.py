@@ -107,8 +107,8 @@ _said = st.tuples(
 )
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, database=None)
-@given(said=st.lists(_said, min_size=1, max_size=12), order=st.randoms(use_true_random=False))
+@settings(max_examples=12, derandomize=True, deadline=None, database=None)
+@given(said=st.lists(_said, min_size=1, max_size=8), order=st.randoms(use_true_random=False))
 def test_each_record_is_recoded_by_itself_whatever_stands_around_it(said, order):
     table = records(*said)
     together = recode(table)

@@ -1,5 +1,7 @@
 """What each decision does to each kind of case, that it holds in later runs, and what its reversal brings back."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 
@@ -30,7 +32,7 @@ def province(engine: sa.Engine) -> Province:
     return Province(engine)
 
 
-def settle(province: Province, runs: int = 2) -> None:
+def settle(province: Province, runs: int = 1) -> None:
     for _ in range(runs):
         province.run()
         check_settled(province)
@@ -52,12 +54,12 @@ def test_every_kind_of_case_has_decisions_and_each_that_holds_an_update_can_end_
 
 def test_an_unknown_unit_that_is_judged_stays_judged_until_the_source_says_something_else(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
     assert province.published() == {}
     assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
 
     province.judge(province.case(CaseKind.UNKNOWN_UNIT), Decision.UNIT, "02671")
-    settle(province)
+    settle(province, 2)
     assert units(province) == ["02671"]
 
     province.push(YEN_BAI, person("A", unit_code="99999"), person("A2", unit_code="02683"))
@@ -73,12 +75,12 @@ def test_an_unknown_unit_that_is_judged_stays_judged_until_the_source_says_somet
 
 def test_what_is_published_stands_while_its_newest_version_waits_for_a_unit(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.apply_all()
     before = province.one()
 
     province.push(YEN_BAI, person("A", unit_code="99999", source_version=2))
-    settle(province)
+    settle(province, 2)
 
     assert province.one()["change_id"] == before["change_id"]
     assert province.state(YEN_BAI, "A") is State.AWAITING_UNIT
@@ -89,14 +91,14 @@ def test_what_is_published_stands_while_its_newest_version_waits_for_a_unit(prov
 
 def test_what_is_published_stands_when_the_judgement_on_its_unit_is_reversed(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
     judgement = province.judge(province.case(), Decision.UNIT, "02671")
-    settle(province, 1)
+    settle(province)
     province.apply_all()
 
     province.reverse(judgement)
     assert province.case().kind is CaseKind.UNKNOWN_UNIT
-    settle(province)
+    settle(province, 2)
 
     assert units(province) == ["02671"]
     province.judge(province.case(), Decision.UNIT, "02683")
@@ -106,10 +108,10 @@ def test_what_is_published_stands_when_the_judgement_on_its_unit_is_reversed(pro
 
 def test_a_withdrawn_update_is_never_published_and_taken_up_again_when_that_is_reversed(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
 
     judgement = province.judge(province.case(), Decision.WITHDRAW)
-    settle(province)
+    settle(province, 2)
     assert province.state(YEN_BAI, "A") is State.WITHDRAWN
     assert province.cases() == []
 
@@ -123,9 +125,9 @@ def test_a_withdrawn_update_is_never_published_and_taken_up_again_when_that_is_r
 
 def test_a_withdrawal_is_of_one_update_and_the_next_version_asks_again(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
     province.judge(province.case(), Decision.WITHDRAW)
-    settle(province, 1)
+    settle(province)
 
     province.push(YEN_BAI, person("A", unit_code="99999", source_version=2))
     settle(province)
@@ -137,10 +139,10 @@ def test_a_withdrawal_is_of_one_update_and_the_next_version_asks_again(province)
 
 def test_a_withdrawn_update_that_was_applied_is_retracted_and_published_again_on_reversal(province):
     province.push(YEN_BAI, person("A", unit_code="02647"))
-    settle(province, 1)
+    settle(province)
     province.apply_all()
     province.push(LAO_CAI, person("B", unit_code="02671"))
-    settle(province, 1)
+    settle(province)
     case = province.case(CaseKind.TWO_UNITS_ONE_PERSON)
 
     judgement = province.judge(case, Decision.WITHDRAW, f"{YEN_BAI}|A")
@@ -157,10 +159,10 @@ def test_a_withdrawn_update_that_was_applied_is_retracted_and_published_again_on
 
 def test_a_withdrawn_subject_leaves_the_register_and_comes_back_under_its_id(province):
     province.push(YEN_BAI, other_person("A"), person("B"))
-    settle(province, 1)
+    settle(province)
     before = set(province.published())
     province.push(LAO_CAI, person("C", unit_code="02671"))
-    settle(province, 1)
+    settle(province)
     case = province.case()
 
     judgement = province.judge(case, Decision.WITHDRAW, f"{YEN_BAI}|B")
@@ -178,7 +180,7 @@ def test_a_judgement_on_one_question_does_not_bring_back_what_another_withdrew(p
     province.push(YEN_BAI, person("A", unit_code="02647", insurance_number="0123456789"))
     province.push(LAO_CAI, person("B", unit_code="02671"))
     province.push(BOOKS, book("I", birth_day=18))
-    settle(province, 1)
+    settle(province)
     two_units, contradiction = (
         province.case(CaseKind.TWO_UNITS_ONE_PERSON),
         province.case(CaseKind.BOOK_AGAINST_REGISTER),
@@ -194,7 +196,7 @@ def test_a_judgement_on_one_question_does_not_bring_back_what_another_withdrew(p
 
 def test_what_has_newer_content_than_the_question_cannot_be_withdrawn_unseen(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
     case = province.case()
     province.push(YEN_BAI, person("A", unit_code="02647", source_version=2))
 
@@ -212,7 +214,7 @@ def test_what_has_newer_content_than_the_question_cannot_be_withdrawn_unseen(pro
 def test_two_units_are_decided_for_one_with_its_own_hamlet_and_address(province):
     province.push(YEN_BAI, person("A", unit_code="02647", hamlet="Thôn 1", address="số 1"))
     province.push(LAO_CAI, person("B", unit_code="02671", hamlet="Thôn 9", address="số 9"))
-    settle(province, 1)
+    settle(province)
 
     for chosen, hamlet in (("02671", "Thôn 9"), ("02647", "Thôn 1")):
         judgement = province.judge(province.case(), Decision.UNIT, chosen)
@@ -220,16 +222,16 @@ def test_two_units_are_decided_for_one_with_its_own_hamlet_and_address(province)
         found = province.one()
         assert (found["unit_code"], found["hamlet"]) == (chosen, hamlet)
         province.reverse(judgement)
-        settle(province, 1)
+        settle(province)
 
 
 def test_two_units_that_are_kept_publish_the_one_that_speaks_first(province):
     province.push(YEN_BAI, person("A", unit_code="02647"))
     province.push(LAO_CAI, person("B", unit_code="02671", event_date=OLD))
-    settle(province, 1)
+    settle(province)
 
     province.judge(province.case(), Decision.KEEP)
-    settle(province)
+    settle(province, 2)
 
     assert units(province) == ["02647"]
     assert province.cases() == []
@@ -238,9 +240,9 @@ def test_two_units_that_are_kept_publish_the_one_that_speaks_first(province):
 def test_a_judged_unit_stands_while_a_third_record_asks_anew(province):
     province.push(YEN_BAI, person("A", unit_code="02647", event_date=OLD))
     province.push(LAO_CAI, person("B", unit_code="02671"))
-    settle(province, 1)
+    settle(province)
     province.judge(province.case(), Decision.UNIT, "02647")
-    settle(province, 1)
+    settle(province)
     assert units(province) == ["02647"]
 
     province.push(LAO_CAI, person("C", unit_code="02671"))
@@ -253,7 +255,7 @@ def test_a_judged_unit_stands_while_a_third_record_asks_anew(province):
 def test_two_units_that_are_two_people_part_by_unit_however_many_records_they_are(province):
     province.push(YEN_BAI, person("A", unit_code="02647"), person("B", unit_code="02647"))
     province.push(LAO_CAI, person("C", unit_code="02671"))
-    settle(province, 1)
+    settle(province)
 
     judgement = province.judge(province.case(), Decision.NOT_SAME)
     settle(province)
@@ -271,17 +273,17 @@ def test_one_number_of_two_people_can_be_judged_one_person_whoever_comes_first(p
     said = {"full_name": "Giàng A Páo", "birth_year": 1950, "birth_month": 1, "birth_day": 3, "sex": "male"}
     province.push(LAO_CAI, person("A"), person("B"))
     province.push(YEN_BAI, person("C", **said))
-    settle(province, 1)
+    settle(province)
     case = province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE)
     assert len(case.record_keys) == 3
 
     judgement = province.judge(case, Decision.SAME)
-    settle(province)
+    settle(province, 2)
     assert len(province.published()) == 1
     assert province.cases() == []
 
     province.reverse(judgement)
-    settle(province, 1)
+    settle(province)
     province.judge(province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE), Decision.NOT_SAME)
     for doubt in province.cases(CaseKind.DOUBTFUL_MATCH):
         province.judge(doubt, Decision.NOT_SAME)
@@ -294,16 +296,16 @@ def test_a_doubtful_match_is_decided_once_for_all_records_of_the_two(province):
     province.push(LAO_CAI, doubtful("A", cmnd="060123456"))
     province.push(OTHER_BOOKS, doubtful("A2", cmnd="060123456"))
     province.push(YEN_BAI, doubtful("B", full_name="Vàng Thị Sáu"))
-    settle(province, 1)
+    settle(province)
 
     judgement = province.judge(province.case(CaseKind.DOUBTFUL_MATCH), Decision.NOT_SAME)
-    settle(province)
+    settle(province, 2)
     assert len(province.published()) == 2
     assert province.cases() == []
     before = province.published()
 
     province.reverse(judgement)
-    settle(province, 1)
+    settle(province)
     joined = province.judge(province.case(CaseKind.DOUBTFUL_MATCH), Decision.SAME)
     settle(province)
     assert set(province.published()) < set(before)
@@ -311,7 +313,7 @@ def test_a_doubtful_match_is_decided_once_for_all_records_of_the_two(province):
     assert province.changes(RecordKind.PERSON)[-1]["replaced_by"] in province.published()
 
     province.reverse(joined)
-    settle(province, 1)
+    settle(province)
     assert said(province.published()) == said(before)
 
 
@@ -327,12 +329,12 @@ def test_a_book_that_is_somebody_elses_is_parted_from_all_of_the_register(provin
     province.push(YEN_BAI, person("A"))
     province.push(LAO_CAI, person("B"))
     province.push(BOOKS, book("I", full_name="Lò Thị Mây", birth_day=18))
-    settle(province, 1)
+    settle(province)
     (subject,) = province.published()
     assert province.state(YEN_BAI, "A") is State.AWAITING_PULL, "a book does not hold the register back"
 
     judgement = province.judge(province.case(CaseKind.BOOK_AGAINST_REGISTER), Decision.NOT_SAME)
-    settle(province)
+    settle(province, 2)
     assert province.one(RecordKind.INSURANCE)["person_id"] is None
     assert set(province.published()) == {subject}
 
@@ -347,7 +349,7 @@ def test_two_books_can_be_kept_or_parted(province):
     province.push(YEN_BAI, person("A"))
     province.push(BOOKS, book("I"))
     province.push(OTHER_BOOKS, book("J", insurance_number="9876543210"))
-    settle(province, 1)
+    settle(province)
     case = province.case(CaseKind.TWO_INSURANCE_BOOKS)
 
     judgement = province.judge(case, Decision.KEEP)
@@ -357,7 +359,7 @@ def test_two_books_can_be_kept_or_parted(province):
     ] * 2
 
     province.reverse(judgement)
-    settle(province, 1)
+    settle(province)
     province.judge(province.case(), Decision.NOT_SAME)
     settle(province)
     assert None in [row["person_id"] for row in province.published(RecordKind.INSURANCE).values()]
@@ -365,7 +367,7 @@ def test_two_books_can_be_kept_or_parted(province):
 
 def test_a_refusal_that_is_accepted_ends_every_update_that_rode_on_it(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.refuse()
     province.push(LAO_CAI, person("B"))
     settle(province)
@@ -382,10 +384,10 @@ def test_a_refusal_that_is_accepted_ends_every_update_that_rode_on_it(province):
 
 def test_an_accepted_refusal_that_is_reversed_is_a_question_again(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.refuse()
     judgement = province.judge(province.case(), Decision.KEEP)
-    settle(province, 1)
+    settle(province)
 
     province.reverse(judgement)
     settle(province)
@@ -396,7 +398,7 @@ def test_an_accepted_refusal_that_is_reversed_is_a_question_again(province):
 
 def test_accepting_a_refusal_does_not_end_the_correction_that_has_arrived_meanwhile(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.refuse()
     province.push(YEN_BAI, person("A", birth_day=18, source_version=2))
 
@@ -410,7 +412,7 @@ def test_accepting_a_refusal_does_not_end_the_correction_that_has_arrived_meanwh
 
 def test_a_refusal_that_comes_after_its_update_was_superseded_is_still_a_question(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.acknowledge()
     province.push(YEN_BAI, person("A", source_version=2))
     province.refuse()
@@ -424,7 +426,7 @@ def test_a_refusal_that_comes_after_its_update_was_superseded_is_still_a_questio
 
 def test_a_refused_update_is_not_taken_back_by_a_question_of_another_record(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.refuse()
     before = province.one()
     province.push(LAO_CAI, person("B", unit_code="02671"))
@@ -436,12 +438,12 @@ def test_a_refused_update_is_not_taken_back_by_a_question_of_another_record(prov
 
 def test_a_refused_retraction_is_a_question_too(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.apply_all()
     province.push(LAO_CAI, other_person("C", personal_number="015180000017"))
-    settle(province, 1)
+    settle(province)
     judgement = province.judge(province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE), Decision.WITHDRAW, f"{YEN_BAI}|A")
-    settle(province, 1)
+    settle(province)
     assert names(province) == ["Giàng A Páo"]
 
     (retraction,) = [row for row in province.changes(RecordKind.PERSON) if row["cause"] == "RETRACTED"]
@@ -451,7 +453,7 @@ def test_a_refused_retraction_is_a_question_too(province):
     case = province.case(CaseKind.REFUSED_BY_REGISTRY)
     assert case.record_keys == (f"{YEN_BAI}|A",)
     province.judge(case, Decision.SEND_AGAIN)
-    settle(province, 1)
+    settle(province)
     assert province.changes(RecordKind.PERSON)[-1]["cause"] == "RETRACTED"
     province.reverse(judgement)
     settle(province)
@@ -459,9 +461,49 @@ def test_a_refused_retraction_is_a_question_too(province):
     assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
 
 
+def test_a_doubt_and_two_books_can_lose_a_record_and_get_it_back(province):
+    province.push(LAO_CAI, doubtful("D"))
+    province.push(YEN_BAI, doubtful("E", full_name="Vàng Thị Sáu"), person("A"))
+    province.push(BOOKS, book("I"))
+    province.push(OTHER_BOOKS, book("J", insurance_number="9876543210"))
+    settle(province)
+    asked = {case.kind: case for case in province.cases()}
+    assert set(asked) == {CaseKind.DOUBTFUL_MATCH, CaseKind.TWO_INSURANCE_BOOKS}
+
+    judgements = [province.judge(case, Decision.WITHDRAW, case.record_keys[0]) for case in asked.values()]
+    settle(province)
+    assert province.cases() == []
+    assert names(province) == ["Lò Thị Mẩy", "Vàng Thị Sáu"]
+    assert len(province.published(RecordKind.INSURANCE)) == 1
+
+    for judgement in judgements:
+        province.reverse(judgement)
+    settle(province)
+    assert {case.fingerprint for case in province.cases()} == {case.fingerprint for case in asked.values()}
+
+
+def test_of_many_stewards_at_once_one_decides(province):
+    province.push(YEN_BAI, person("A", unit_code="99999"))
+    province.run()
+    case = province.case()
+
+    def decide(unit: str) -> str:
+        try:
+            return str(province.judge(case, Decision.UNIT, unit).value)
+        except RejectedRequestError as refused:
+            return refused.reason
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(decide, ["02647", "02671"] * 4))
+
+    (decided,) = [answer for answer in answers if answer != "CASE_DECIDED"]
+    settle(province)
+    assert units(province) == [decided]
+
+
 def test_what_was_sent_again_cannot_be_called_back_and_no_judgement_is_reversed_twice(province):
     province.push(YEN_BAI, person("A"))
-    settle(province, 1)
+    settle(province)
     province.refuse()
     again = province.judge(province.case(), Decision.SEND_AGAIN)
     settle(province)
@@ -522,13 +564,13 @@ def test_a_decision_needs_a_reason_and_a_name(province):
 
 def test_a_household_that_is_withdrawn_keeps_its_number_for_its_return(province):
     province.push("yen-bai.household", household("H", "7", unit_code="99999"))
-    settle(province, 1)
+    settle(province)
     judgement = province.judge(province.case(), Decision.WITHDRAW)
     province.push("lao-cai.household", household("K", "7", unit_code="02671"))
     settle(province)
 
     province.reverse(judgement)
-    settle(province, 1)
+    settle(province)
     province.judge(province.case(), Decision.UNIT, "02671")
     settle(province)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from reconciliation.store import embedded
+from tests.database import open_folder
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that every user may pass, as a temporary folder of pytest's is not."""
-    with tempfile.TemporaryDirectory(prefix="lienthong-place-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -31,9 +31,8 @@ def temporary(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
     """A stopped server's folder, made once: copying it is quicker than making another."""
-    with tempfile.TemporaryDirectory(prefix="lienthong-cluster-") as folder:
-        Path(folder).chmod(0o755)
-        made = Path(folder) / "postgres"
+    with open_folder() as folder:
+        made = folder / "postgres"
         with embedded.running(made):
             pass
         yield made
