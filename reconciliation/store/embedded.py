@@ -34,16 +34,15 @@ START_SECONDS = 60
 LOCK_FILE = "owner.pid"
 
 # Runs the server, and ends it when our end of its standard input closes: by us, or by the kernel when we are gone.
-# (A parent-death signal would come when the *thread* that started the server ends, and on Linux only.)
+# (A parent-death signal would come when the *thread* that started the server ends, and on Linux only.) SIGTERM is for
+# a server that does not listen yet, SIGINT asks one that does to be quick. While the shell lives the server's number
+# is not given to another process.
 _KEEPER = """
 exec 3<&0
 "$@" 3<&- </dev/null &
 server=$!
-{ read -r _ <&3; while kill -INT "$server"; do sleep 1; done; } 2>/dev/null &
+{ read -r _ <&3; kill -0 $$ && kill -TERM "$server" && kill -INT "$server"; } 2>/dev/null &
 wait "$server"
-code=$?
-kill "$!"
-exit "$code"
 """
 
 SETTINGS = {

@@ -300,7 +300,7 @@ judgement = sa.Table(
     plain("judgement_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     plain("fingerprint", sa.Text, index=True),
     plain("decision", sa.Text),
-    plain("value", sa.Text, nullable=True),
+    personal("value", sa.Text),  # a unit's code, or the key of the record to withdraw
     personal("reason", sa.Text, nullable=False),  # a steward's own words
     plain("steward", sa.Text),
     plain("judged_at", sa.DateTime(timezone=True)),

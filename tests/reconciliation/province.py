@@ -103,7 +103,7 @@ class Province:
         return found.state
 
     def cases(self, kind: CaseKind | None = None) -> list[Case]:
-        return review.open_cases(self.engine, province_code=self.code, kind=kind)
+        return review.open_cases(self.engine, province_code=self.code, kind=kind, limit=100_000)
 
     def case(self, kind: CaseKind | None = None) -> Case:
         (found,) = self.cases(kind)

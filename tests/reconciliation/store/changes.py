@@ -77,6 +77,11 @@ def awaiting_pull(engine: sa.Engine, *keys: str) -> list[int]:
     return records
 
 
+def cursor(engine: sa.Engine, sequence: int) -> Cursor:
+    """A place in the feed's present epoch."""
+    return Cursor(epoch=feed.head(engine).epoch, sequence=sequence)
+
+
 def pages(
     engine: sa.Engine, consumer_id: str = "population", *, after: int = 0, limit: int = 3
 ) -> Iterator[dict[RecordKind, pa.Table]]:

@@ -1,6 +1,7 @@
 """What goes in by COPY comes out by COPY: every type, nulls and empty strings apart, whatever the text."""
 
 import datetime
+import math
 import random
 import struct
 
@@ -46,7 +47,7 @@ COLUMNS = {
     "small": (pa.int16(), st.integers(-(2**15), 2**15 - 1)),
     "medium": (pa.int32(), st.integers(-(2**31), 2**31 - 1)),
     "large": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
-    "weight": (pa.float64(), st.floats(allow_nan=True)),
+    "weight": (pa.float64(), st.floats(allow_nan=False) | st.just(math.nan)),
     "day": (pa.date32(), st.dates(datetime.date(1, 1, 1), datetime.date(9999, 12, 31))),
 }
 WRITE_ONLY = {

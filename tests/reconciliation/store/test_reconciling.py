@@ -62,12 +62,9 @@ class KilledError(Exception):
 @pytest.mark.parametrize(
     "place",
     [
-        (reconciling, "_upsert"),
         (reconciling, "_replace"),
         (cases, "settle"),
-        (reconciling, "_hold"),
         (reconciling, "_publish"),
-        (reconciling, "_attach"),
         (reconciling, "_settle_carried"),
         (lifecycle_moves, "move"),
     ],
