@@ -144,7 +144,7 @@ def note_run(
 def waiting_traces(connection: sa.Connection, province_code: str) -> list[str]:
     """The traces of the batches whose updates this run takes up, at most a thousand."""
     waiting = (
-        sa.select(sa.func.div(update_state.c.record_id, ROWS_PER_BATCH))
+        sa.select((update_state.c.record_id // ROWS_PER_BATCH))
         .where(
             update_state.c.province_code == province_code,
             update_state.c.state == str(State.AWAITING_RECONCILIATION),
@@ -176,7 +176,7 @@ def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> p
         .select_from(
             record_head.join(record, record.c.record_id == record_head.c.record_id)
             .join(update_state, update_state.c.record_id == record_head.c.record_id)
-            .join(batch, batch.c.batch_id == sa.func.div(record_head.c.record_id, ROWS_PER_BATCH))
+            .join(batch, batch.c.batch_id == (record_head.c.record_id // ROWS_PER_BATCH))
         )
         .where(record_head.c.province_code == province_code, record_head.c.kind == str(kind))
         .where(update_state.c.state != str(State.WITHDRAWN))
@@ -288,7 +288,7 @@ def _append_changes(connection: sa.Connection, kind: RecordKind, fresh: sa.Table
             batch.c.traceparent,
         )
         .outerjoin(newest, newest.c.change_id == fresh.c.change_id)
-        .outerjoin(batch, batch.c.batch_id == sa.func.div(newest.c.record_id, ROWS_PER_BATCH))
+        .outerjoin(batch, batch.c.batch_id == (newest.c.record_id // ROWS_PER_BATCH))
         .order_by(fresh.c.change_id)
     )
     connection.execute(change.insert().from_select(rows.selected_columns.keys(), rows))
