@@ -144,7 +144,7 @@ def note_run(
 def waiting_traces(connection: sa.Connection, province_code: str) -> list[str]:
     """The traces of the batches whose updates this run takes up, at most a thousand."""
     waiting = (
-        sa.select((update_state.c.record_id // ROWS_PER_BATCH))
+        sa.select(update_state.c.record_id // ROWS_PER_BATCH)
         .where(
             update_state.c.province_code == province_code,
             update_state.c.state == str(State.AWAITING_RECONCILIATION),
