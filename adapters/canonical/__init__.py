@@ -30,6 +30,7 @@ KEY = (
 PLACE = (
     pa.field("unit_code", pa.string()),
     pa.field("unit_vintage", pa.date32()),
+    pa.field("unit_name", pa.string()),  # as sent: "Xã Tả Phìn", or with its district and province behind commas
     pa.field("hamlet", pa.string()),  # a name: "TDP 2", "Thôn Nậm Rịa"; no code exists
     pa.field("address", pa.string()),
 )

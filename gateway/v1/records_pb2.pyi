@@ -108,6 +108,7 @@ class PersonRecord(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     HOUSEHOLD_NUMBER_FIELD_NUMBER: _builtins.int
     RELATION_TO_HEAD_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -136,6 +137,8 @@ class PersonRecord(_message.Message):
     """Number of the household's book or residence record."""
     relation_to_head: _builtins.str
     """Relation to the head of the household, in the words of Circular 55/2021."""
+    unit_name: _builtins.str
+    """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
     def __init__(
         self,
         *,
@@ -153,10 +156,11 @@ class PersonRecord(_message.Message):
         address: _builtins.str | None = ...,
         household_number: _builtins.str | None = ...,
         relation_to_head: _builtins.str | None = ...,
+        unit_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -184,6 +188,8 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__source_record_id: _TypeAlias = _typing.Literal["_source_record_id", b"_source_record_id"]  # noqa: Y015
     _WhichOneofReturnType__unit_code: _TypeAlias = _typing.Literal["unit_code"]  # noqa: Y015
     _WhichOneofArgType__unit_code: _TypeAlias = _typing.Literal["_unit_code", b"_unit_code"]  # noqa: Y015
+    _WhichOneofReturnType__unit_name: _TypeAlias = _typing.Literal["unit_name"]  # noqa: Y015
+    _WhichOneofArgType__unit_name: _TypeAlias = _typing.Literal["_unit_name", b"_unit_name"]  # noqa: Y015
     _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
     _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
     @_typing.overload
@@ -213,6 +219,8 @@ class PersonRecord(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_code) -> _WhichOneofReturnType__unit_code | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_name) -> _WhichOneofReturnType__unit_name | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___PersonRecord: _TypeAlias = PersonRecord  # noqa: Y015
@@ -232,6 +240,7 @@ class HouseholdRecord(_message.Message):
     UNIT_CODE_FIELD_NUMBER: _builtins.int
     HAMLET_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -250,6 +259,8 @@ class HouseholdRecord(_message.Message):
     """Hamlet or residential group, by name."""
     address: _builtins.str
     """Address below the hamlet, as written."""
+    unit_name: _builtins.str
+    """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
     def __init__(
         self,
         *,
@@ -262,10 +273,11 @@ class HouseholdRecord(_message.Message):
         unit_code: _builtins.str | None = ...,
         hamlet: _builtins.str | None = ...,
         address: _builtins.str | None = ...,
+        unit_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -283,6 +295,8 @@ class HouseholdRecord(_message.Message):
     _WhichOneofArgType__source_record_id: _TypeAlias = _typing.Literal["_source_record_id", b"_source_record_id"]  # noqa: Y015
     _WhichOneofReturnType__unit_code: _TypeAlias = _typing.Literal["unit_code"]  # noqa: Y015
     _WhichOneofArgType__unit_code: _TypeAlias = _typing.Literal["_unit_code", b"_unit_code"]  # noqa: Y015
+    _WhichOneofReturnType__unit_name: _TypeAlias = _typing.Literal["unit_name"]  # noqa: Y015
+    _WhichOneofArgType__unit_name: _TypeAlias = _typing.Literal["_unit_name", b"_unit_name"]  # noqa: Y015
     _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
     _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
     @_typing.overload
@@ -301,6 +315,8 @@ class HouseholdRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source_record_id) -> _WhichOneofReturnType__source_record_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_code) -> _WhichOneofReturnType__unit_code | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_name) -> _WhichOneofReturnType__unit_name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
@@ -329,6 +345,7 @@ class InsuranceRecord(_message.Message):
     HAMLET_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     HOUSEHOLD_NUMBER_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -363,6 +380,8 @@ class InsuranceRecord(_message.Message):
     """Address below the hamlet, as written."""
     household_number: _builtins.str
     """Number of the household's book or residence record."""
+    unit_name: _builtins.str
+    """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
     def __init__(
         self,
         *,
@@ -383,10 +402,11 @@ class InsuranceRecord(_message.Message):
         hamlet: _builtins.str | None = ...,
         address: _builtins.str | None = ...,
         household_number: _builtins.str | None = ...,
+        unit_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -416,6 +436,8 @@ class InsuranceRecord(_message.Message):
     _WhichOneofArgType__source_record_id: _TypeAlias = _typing.Literal["_source_record_id", b"_source_record_id"]  # noqa: Y015
     _WhichOneofReturnType__unit_code: _TypeAlias = _typing.Literal["unit_code"]  # noqa: Y015
     _WhichOneofArgType__unit_code: _TypeAlias = _typing.Literal["_unit_code", b"_unit_code"]  # noqa: Y015
+    _WhichOneofReturnType__unit_name: _TypeAlias = _typing.Literal["unit_name"]  # noqa: Y015
+    _WhichOneofArgType__unit_name: _TypeAlias = _typing.Literal["_unit_name", b"_unit_name"]  # noqa: Y015
     _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
     _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
     _WhichOneofReturnType__valid_from: _TypeAlias = _typing.Literal["valid_from"]  # noqa: Y015
@@ -450,6 +472,8 @@ class InsuranceRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source_record_id) -> _WhichOneofReturnType__source_record_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_code) -> _WhichOneofReturnType__unit_code | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_name) -> _WhichOneofReturnType__unit_name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
     @_typing.overload

@@ -39,7 +39,16 @@ SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
 }
 
 # The canonical columns that say nothing about a person by themselves; every other one is personal.
-PLAIN_CANONICAL = {"row", "source_version", "event_date", "unit_code", "unit_vintage", "scheme", "member_count"}
+PLAIN_CANONICAL = {
+    "row",
+    "source_version",
+    "event_date",
+    "unit_code",
+    "unit_vintage",
+    "unit_name",
+    "scheme",
+    "member_count",
+}
 
 
 class Xid8(sa.types.UserDefinedType[int]):
