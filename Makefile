@@ -7,7 +7,7 @@ export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPATH :=
 
-.PHONY: help demo test check proto accept bench lock clean
+.PHONY: help demo test check proto accept bench fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,9 @@ accept: .venv/ready  ## rewrite the golden files and generated pages; read the d
 
 bench: .venv/ready  ## speed, each figure beside the limit of this machine in the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: .venv/ready  ## files no system would send, through every reader; what it learns is kept (ARGS="--seconds 600 insurance-dbf")
+	$(BIN)/python -m tests.fuzzing $(ARGS)
 
 lock: .venv/ready  ## renew requirements.lock and bootstrap.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

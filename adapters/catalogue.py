@@ -63,7 +63,10 @@ class UnitCounts:
 
 @dataclass(frozen=True)
 class Source:
-    """One system of one former province; `unit_codes` is empty when the system does not say which list it uses."""
+    """One system of one former province; `unit_codes` is empty when the system does not say which list it uses.
+
+    `dialect` is the product's with what differs here applied; the properties below read from it.
+    """
 
     source_id: str
     province_code: str
@@ -75,6 +78,28 @@ class Source:
     cadence: Cadence
     steward_office: Office
     residence_office: Office
+    operator_office: Office | None = None  # runs the system; none named: the steward's office answers for it
+
+    @property
+    def office(self) -> Office:
+        """Who answers for what this system exports."""
+        return self.operator_office or self.steward_office
+
+    @property
+    def charset(self) -> Charset:
+        """How the text of its files is encoded."""
+        return self.dialect.file.charset
+
+    @property
+    def ethnic_list(self) -> str | None:
+        """The numbering of ethnic groups it uses; None when it sends none."""
+        mapping = self.dialect.mapping_to("ethnic_group")
+        return mapping.code_list if mapping else None
+
+    @property
+    def date_styles(self) -> dict[str, tuple[str, ...]]:
+        """Source column → the styles in which its dates are read, the first that fits."""
+        return {mapping.name: mapping.styles for mapping in self.dialect.mappings if mapping.styles}
 
     def unit_vintage(self, exported_on: date) -> date | None:
         """The date of the unit code list in an export of this day; None when the source does not say."""
@@ -93,6 +118,7 @@ class Province:
     formers: tuple[Former, ...]
     steward_office: Office  # judges duplicates and conflicts
     residence_office: Office  # says where a resident of a split commune belongs
+    offices: tuple[Office, ...]  # all of the page, those two first
     sources: tuple[Source, ...]
 
 
@@ -145,15 +171,22 @@ def _province(keys: Keys, dialects: dict[str, Dialect], *, stem: str) -> Provinc
     if counts.total != counts.communes + counts.wards + counts.special_zones:
         raise keys.fail("units.total", "is not the sum of its kinds", fix="correct the counts")
     formers = tuple(_former(one) for one in keys.tables("former"))
-    offices = keys.table("offices")
-    steward, residence = _office(offices.table("steward")), _office(offices.table("residence"))
-    offices.done()
+    offices = _offices(keys.table("offices"), slug)
     sources = tuple(
-        _source(one, dialects, province_code=code, formers=formers, offices=(steward, residence))
-        for one in keys.tables("system")
+        _source(one, dialects, province_code=code, formers=formers, offices=offices) for one in keys.tables("system")
     )
     keys.done()
-    return Province(code, slug, name, counts, formers, steward, residence, sources)
+    return Province(
+        code=code,
+        slug=slug,
+        name=name,
+        counts=counts,
+        formers=formers,
+        steward_office=offices["steward"],
+        residence_office=offices["residence"],
+        offices=tuple(offices.values()),
+        sources=sources,
+    )
 
 
 def _former(keys: Keys) -> Former:
@@ -167,10 +200,18 @@ def _former(keys: Keys) -> Former:
     return former
 
 
-def _office(keys: Keys) -> Office:
-    office = Office(office_id=keys.take("id", str), name=keys.take("name", str))
-    keys.done()
-    return office
+def _offices(keys: Keys, slug: str) -> dict[str, Office]:
+    """The offices of a page by role, steward and residence first; an id is the province's slug and the role."""
+    roles = dict.fromkeys(["steward", "residence", *keys.left()])
+    offices = {}
+    for role in roles:
+        one = keys.table(role)
+        office = Office(office_id=one.take("id", str), name=one.take("name", str))
+        one.done()
+        if office.office_id != f"{slug}.{role}":
+            raise one.fail("id", f'"{office.office_id}" is not stable', fix=f'write "{slug}.{role}"')
+        offices[role] = office
+    return offices
 
 
 def _source(
@@ -179,7 +220,7 @@ def _source(
     *,
     province_code: str,
     formers: tuple[Former, ...],
-    offices: tuple[Office, Office],
+    offices: dict[str, Office],
 ) -> Source:
     code = keys.take("former_province", str)
     former = next((one for one in formers if one.code == code), None)
@@ -189,29 +230,36 @@ def _source(
     source_id, due = keys.take("source_id", str), f"{former.slug}.{_SUFFIXES[kind]}"
     if source_id != due:
         raise keys.fail("source_id", f'"{source_id}" does not say what it holds', fix=f'write "{due}"')
-    name = keys.take("dialect", str)
-    if name not in dialects:
-        raise keys.fail("dialect", f'"{name}" is unknown', fix=f"one of {', '.join(dialects)}")
-    if dialects[name].kind is not kind:
-        raise keys.fail("dialect", f"{name} holds {dialects[name].kind} records", fix=f"choose one of kind {kind}")
+    role = keys.maybe("office", str)
+    if role is not None and role not in offices:
+        raise keys.fail("office", f'"{role}" has no [offices.{role}]', fix=f"one of {', '.join(offices)}")
     source = Source(
         source_id=source_id,
         province_code=province_code,
         former_province_code=former.code,
         former_province_name=former.name,
         kind=kind,
-        dialect=_overridden(dialects[name], keys),
+        dialect=_dialect(keys, dialects, kind),
         unit_codes=_unit_codes(keys),
         cadence=keys.choice("cadence", Cadence),
-        steward_office=offices[0],
-        residence_office=offices[1],
+        steward_office=offices["steward"],
+        residence_office=offices["residence"],
+        operator_office=offices[role] if role else None,
     )
     keys.done()
     return source
 
 
-def _overridden(dialect: Dialect, keys: Keys) -> Dialect:
-    """The dialect with the system's `charset`, `styles` and `lists` applied."""
+def _dialect(keys: Keys, dialects: dict[str, Dialect], kind: RecordKind) -> Dialect:
+    """The dialect named, with the system's `charset`, `styles` and `lists` applied."""
+    name = keys.take("dialect", str)
+    if name not in dialects:
+        raise keys.fail("dialect", f'"{name}" is unknown', fix=f"one of {', '.join(dialects)}")
+    dialect = dialects[name]
+    if dialect.kind is not kind:
+        raise keys.fail("dialect", f"{name} holds {dialect.kind} records", fix=f"choose one of kind {kind}")
+    if not {"charset", "styles", "lists"}.intersection(keys.left()):
+        return dialect
     styles, lists = keys.maybe_table("styles"), keys.maybe_table("lists")
     return override(
         dialect,

@@ -31,14 +31,30 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
     XML = "xml"
     JSONL = "jsonl"
+    DBF = "dbf"
+    FIXED_WIDTH = "fixed-width"
     ARROW = "arrow"
 
 
 class Charset(StrEnum):
-    """How the text of a CSV file is encoded; the other formats say it themselves."""
+    """How the text of a file is encoded. It is declared: no format here says it in a way that can be trusted."""
 
     UTF_8 = "utf-8"
     TCVN3 = "tcvn3"
+    VNI = "vni"
+    VISCII = "viscii"
+
+
+# The formats whose charset is declared; the others are UTF-8 or say it themselves.
+_WITH_CHARSET = (FileFormat.CSV, FileFormat.DBF, FileFormat.FIXED_WIDTH)
+
+
+@dataclass(frozen=True)
+class FixedField:
+    """A field of a line of fixed width. The width is in bytes; every charset but UTF-8 and VNI has one a letter."""
+
+    name: str
+    width: int
 
 
 @dataclass(frozen=True)
@@ -46,10 +62,14 @@ class FileShape:
     """The table `[file]`: what a reader or writer must know before the first value."""
 
     format: FileFormat
-    charset: Charset = Charset.UTF_8  # csv
+    charset: Charset = Charset.UTF_8  # csv, dbf, fixed-width
     separator: str = ","  # csv
     sheet: str | None = None  # xlsx: its name; none = the first
-    header_row: int = 1  # xlsx: the row of the column names, from 1; rows above it are skipped
+    header_row: int = 1  # xlsx, csv: the row of the column names, from 1; a csv's empty lines are no rows
+    has_mark: bool = False  # csv: `byte_order_mark`, begins with one. For writers; readers take both
+    is_decomposed: bool = False  # csv: `decomposed`, letters and marks apart (NFD). For writers; readers take both
+    header_depth: int = 1  # csv: how many rows, ending at header_row, make the names: "Chủ hộ/Họ tên"
+    fields: tuple[FixedField, ...] = ()  # fixed-width: in their order
     root: str | None = None  # xml: local name of the document element
     record: str | None = None  # xml: local name of the element of one record, a child of the root
     namespace: str | None = None  # xml: of every element
@@ -239,9 +259,12 @@ def override(
         mappings.append(changed)
     for column in [*styles, *code_lists]:
         raise keys.fail(column, f"is no mapped column of {dialect.name}", fix="correct the column's name")
-    return replace(
-        dialect, file=replace(dialect.file, charset=charset or dialect.file.charset), mappings=tuple(mappings)
-    )
+    if charset not in (None, dialect.file.charset):
+        _check_charset(dialect.file.format, keys)
+    file = replace(dialect.file, charset=charset or dialect.file.charset)
+    if file.charset is not Charset.UTF_8:
+        file = replace(file, has_mark=False, is_decomposed=False)  # only Unicode has either
+    return replace(dialect, file=file, mappings=tuple(mappings))
 
 
 def _file_shape(keys: Keys) -> FileShape:
@@ -250,7 +273,11 @@ def _file_shape(keys: Keys) -> FileShape:
         charset=keys.choice("charset", Charset, Charset.UTF_8),
         separator=keys.maybe("separator", str) or ",",
         sheet=keys.maybe("sheet", str),
-        header_row=keys.maybe("header_row", int) or 1,
+        header_row=_positive(keys, "header_row"),
+        has_mark=keys.maybe("byte_order_mark", bool) or False,
+        is_decomposed=keys.maybe("decomposed", bool) or False,
+        header_depth=_positive(keys, "header_depth"),
+        fields=tuple(_field(one) for one in keys.tables("fields")) if keys.peek("fields") is not None else (),
         root=keys.maybe("root", str),
         record=keys.maybe("record", str),
         namespace=keys.maybe("namespace", str),
@@ -258,11 +285,42 @@ def _file_shape(keys: Keys) -> FileShape:
     keys.done()
     if shape.format is FileFormat.XML and not (shape.root and shape.record):
         raise keys.fail("record", "is missing", fix="name the elements of the document and of a record: root, record")
-    if shape.charset is not Charset.UTF_8 and shape.format is not FileFormat.CSV:
-        raise keys.fail("charset", "is declared for a format that has its own", fix="remove it")
+    if shape.charset is not Charset.UTF_8:
+        _check_charset(shape.format, keys)
+    if shape.header_row > 1 and shape.format not in (FileFormat.CSV, FileFormat.XLSX):
+        raise keys.fail("header_row", "is declared for a format without header rows", fix="remove it")
+    if shape.header_depth > 1 and (shape.format is not FileFormat.CSV or shape.header_depth > shape.header_row):
+        fix = "count the rows of names in a csv; they end at header_row, so header_depth is at most that"
+        raise keys.fail("header_depth", "is more than there are rows of names", fix=fix)
+    if (shape.has_mark or shape.is_decomposed) and (shape.format, shape.charset) != (FileFormat.CSV, Charset.UTF_8):
+        raise keys.fail("byte_order_mark", "or decomposed is declared for no csv in Unicode", fix="remove it")
+    if bool(shape.fields) != (shape.format is FileFormat.FIXED_WIDTH):
+        fix = 'write fields = [{ name = "…", width = … }, …]'
+        raise keys.fail("fields", "belongs to the format fixed-width, and only there", fix=fix)
     if len(shape.separator) != 1 or not shape.separator.isascii():
         raise keys.fail("separator", "is not one ASCII character", fix='write "," ";" or "\\t"')
     return shape
+
+
+def _check_charset(file_format: FileFormat, keys: Keys) -> None:
+    if file_format not in _WITH_CHARSET:
+        raise keys.fail("charset", "is declared for a format that has its own", fix="remove it")
+
+
+def _positive(keys: Keys, key: str) -> int:
+    """A count from 1 on; 1 when it is left out."""
+    count = keys.maybe(key, int)
+    if count is not None and count < 1:
+        raise keys.fail(key, "is less than 1", fix="count from 1")
+    return count or 1
+
+
+def _field(keys: Keys) -> FixedField:
+    found = FixedField(name=keys.take("name", str), width=keys.take("width", int))
+    keys.done()
+    if found.width < 1:
+        raise keys.fail("width", "is less than 1", fix="write the number of bytes")
+    return found
 
 
 def _sample(keys: Keys) -> Sample:
@@ -339,3 +397,13 @@ def _check_whole(dialect: Dialect, keys: Keys) -> None:
     both = set(dialect.ignored) & {name for mapping in dialect.mappings for name in mapping.sources}
     for name in sorted(both):
         raise keys.fail("ignored", f'"{name}" is mapped as well', fix="remove it from one of the two")
+    if dialect.file.fields:
+        _check_fields([field.name for field in dialect.file.fields], dialect, keys)
+
+
+def _check_fields(fields: list[str], dialect: Dialect, keys: Keys) -> None:
+    """A line of fixed width has every column there is, each once."""
+    for name in dict.fromkeys([*fields, *dialect.source_columns]):
+        if fields.count(name) != 1 or name not in dialect.source_columns:
+            problem = f'"{name}" is not once a field and once mapped or ignored'
+            raise keys.fail("file.fields", problem, fix="name every field once, and map or ignore it")

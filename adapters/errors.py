@@ -4,7 +4,10 @@ Row problems are never exceptions: they are findings (`adapters.findings`). An e
 batch cannot be read (`RejectedBatchError`) or that the installation is wrong (`Fatal…`).
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from adapters.reference.unit_findings import UnitFinding
 
 
 class AdapterError(Exception):
@@ -114,3 +117,12 @@ NEXT_STEPS: dict[RejectionReason, tuple[str, str]] = {
         "Đặt cho mỗi cột một tên riêng.",
     ),
 }
+
+
+class RejectedUnitsError(AdapterError):
+    """Rows of units or hamlets cannot be taken as they are written. `findings` are all that is wrong with them."""
+
+    def __init__(self, name: str, findings: Sequence[UnitFinding]) -> None:
+        super().__init__("\n".join([f"{name}: {len(findings)} findings.", *map(str, findings)]))
+        self.name = name
+        self.findings = tuple(findings)

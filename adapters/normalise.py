@@ -4,22 +4,29 @@ No row is lost: `received` is the number of rows of `table` plus those of `quara
 it has an error; every finding of a row is reported, not only the first.
 """
 
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adapters.bytewise import Mask, Numbers, Text, validity, view
 from adapters.canonical import SCHEMAS
 from adapters.catalogue import Source
-from adapters.checking import check_identity, check_period
+from adapters.checking import Columns, Flags, check_columns
 from adapters.declaration import ColumnMapping
 from adapters.errors import RejectedBatchError, RejectionReason
-from adapters.findings import CATALOGUE, Flag, Severity, findings_table, flag
+from adapters.findings import CATALOGUE, Flag, Severity, batch_flag, findings_table, flag
 from adapters.readers import LIMITS, Raw, check_table, read
 from adapters.steps import STEPS, Context
 from adapters.steps.dates import last_second
+from adapters.steps.fewer import run_steps
+from adapters.streams import OBSERVED, observe, sample
+from adapters.vintage import Verdict, judge_vintage
 
 QUARANTINED = pa.schema(
     [
@@ -30,50 +37,94 @@ QUARANTINED = pa.schema(
     ]
 )
 
-_Flags = list[tuple[str | None, Flag]]
-_Columns = dict[str, pa.Array]
 # Rows that could not be read at all; that their key is missing goes without saying.
 _STRUCTURAL = {"FIELD_COUNT", "FIELD_REPEATED", "RECORD_UNREADABLE", "HEADER_REPEATED"}
 
 
+_SAID_OF_VINTAGE = {
+    Verdict.INFERRED: "VINTAGE_INFERRED",
+    Verdict.CONTRADICTED: "VINTAGE_CONTRADICTED",
+    Verdict.MIXED: "VINTAGE_MIXED",
+}
+
+
 @dataclass(frozen=True)
 class Normalised:
-    """One batch: usable rows (canonical schema of the kind), what is said about rows, and rows held back."""
+    """One batch: usable rows (canonical schema of the kind), what is said about rows, and rows held back.
+
+    `observe` yields the form that its columns are in (adapters.streams.OBSERVED), none of a batch too small to show it.
+    It costs a few milliseconds, and one batch of an export shows it for all.
+    """
 
     table: pa.Table
     findings: pa.Table
     quarantined: pa.Table
     received: int
+    observe: Callable[[], pa.Table] = field(default=OBSERVED.empty_table, compare=False, repr=False)
 
 
 def normalise_file(payload: bytes, *, source: Source, exported_on: date) -> Normalised:
     """Normalises the source's own file bytes; `RejectedBatchError` when the file as a whole cannot be read."""
     raw = read(payload, source.dialect, source_id=source.source_id)
-    return _normalise(raw, source, exported_on)
+    return normalise_raw(raw, source=source, exported_on=exported_on)
 
 
 def normalise_rows(raw: pa.Table, *, source: Source, exported_on: date) -> Normalised:
     """Normalises a table of the source's own columns as strings, as Arrow IPC brings it."""
-    return _normalise(check_table(raw, source_id=source.source_id), source, exported_on)
+    return normalise_raw(check_table(raw, source_id=source.source_id), source=source, exported_on=exported_on)
 
 
-def _normalise(raw: Raw, source: Source, exported_on: date) -> Normalised:
+def normalise_raw(raw: Raw, *, source: Source, exported_on: date) -> Normalised:
+    """Normalises what a reader has read, or a part of it; `RejectedBatchError` when a column is unknown or missing."""
     _check_columns(raw.table, source)
     cells, flags = _cells(raw)
-    columns: _Columns = {}
+    columns: Columns = {}
     for mapping in source.dialect.mappings:
         columns |= _mapped(mapping, cells, flags, exported_on, count=raw.table.num_rows)
     keys = columns["source_record_id"]
-    flags += _key_flags(keys, source, flags)
-    flags += check_identity(columns, source.dialect) + check_period(columns, source.dialect)
-    findings = findings_table(flags, keys)
+    key_flags, comparable = _key_flags(keys, source, flags)
+    flags += key_flags + check_columns(columns, source.dialect, comparable=comparable)
+    vintage, vintage_flags = _unit_vintage(columns, source, exported_on)
+    findings = findings_table(flags + vintage_flags, keys)
     bad = np.unique(np.concatenate([one.rows for _, one in flags if _is_error(one)] or [np.empty(0, np.int64)]))
     return Normalised(
-        table=_canonical(columns, source, exported_on, bad),
+        table=_canonical(columns, source, exported_on, bad, vintage=vintage),
         findings=findings,
         quarantined=_quarantined(raw, findings, keys, bad),
         received=raw.table.num_rows,
+        observe=partial(
+            observe,
+            sample(cells, source.dialect),
+            source.dialect,
+            exported_on=exported_on,
+            province_code=source.province_code,
+        ),
     )
+
+
+def say_of_batch(normalised: Normalised, code: str) -> Normalised:
+    """The same with one more finding about the batch as a whole, for what is only seen before the columns are."""
+    said = findings_table([(None, batch_flag(code))], pa.nulls(0, pa.string()))
+    return replace(normalised, findings=pa.concat_tables([said, normalised.findings]).combine_chunks())
+
+
+def _unit_vintage(columns: Columns, source: Source, exported_on: date) -> tuple[date | None, Flags]:
+    """The code list of the batch's unit codes, and what is said of the batch about it.
+
+    Where the codes speak against the declaration no list is relied on: a wrong one would move people to a commune of
+    the same code elsewhere.
+    """
+    declared = source.unit_vintage(exported_on)
+    mapping = source.dialect.mapping_to("unit_code")
+    if mapping is None:
+        return declared, []
+    judged = judge_vintage(
+        columns["unit_code"], declared=declared, exported_on=exported_on, province_code=source.province_code
+    )
+    if judged.verdict not in _SAID_OF_VINTAGE:
+        return judged.vintage, []
+    evidence = f"only old: {judged.only_old}, only new: {judged.only_new}, both: {judged.both}"
+    return judged.vintage, [(mapping.name, batch_flag(_SAID_OF_VINTAGE[judged.verdict], evidence))]
 
 
 def _check_columns(raw: pa.Table, source: Source) -> None:
@@ -106,71 +157,67 @@ def _is_blank(column: pa.ChunkedArray) -> bool:
     return not pc.any(pc.not_equal(pc.utf8_trim_whitespace(column), "")).as_py()
 
 
-def _cells(raw: Raw) -> tuple[_Columns, _Flags]:
+def _cells(raw: Raw) -> tuple[Columns, Flags]:
     """The raw columns without the cells that no step should see, and why."""
-    flags: _Flags = [(None, one) for one in raw.flags]
-    cells: _Columns = {}
+    flags: Flags = [(None, one) for one in raw.flags]
+    cells: Columns = {}
     for name, column in zip(raw.table.column_names, raw.table.columns, strict=True):
         values = column.combine_chunks()
-        values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
-        long = pc.greater(pc.binary_length(values), LIMITS.value_bytes)
-        nul = pc.match_substring(values, "\0")
-        found = flag("TEXT_TOO_LONG", long, _lengths(values), is_public=True) + flag("NUL_IN_TEXT", nul, values)
-        if found:
-            values = pc.if_else(pc.or_(long, nul), pa.scalar(None, pa.string()), values)
-        cells[name] = values
-        flags += [(name, one) for one in found]
+        text = view(values)
+        blank = text.valid & (text.lengths == 0)
+        if _has_unusable(text):
+            long = text.lengths > LIMITS.value_bytes
+            nul = text.rows_at(np.flatnonzero(text.data == 0))
+            blank |= long | nul
+            lengths = pa.array([f"{length} bytes" for length in text.lengths[long].tolist()], pa.string())
+            too_long = (Flag("TEXT_TOO_LONG", np.flatnonzero(long), lengths),) if long.any() else ()
+            flags += [(name, one) for one in too_long + flag("NUL_IN_TEXT", nul, values)]
+        cells[name] = pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), values) if blank.any() else values
     return cells, flags
 
 
-def _lengths(values: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise(pc.binary_length(values).cast(pa.string()), "bytes", " ")
+def _has_unusable(text: Text) -> bool:
+    """Whether some value is too long or holds a NUL."""
+    return bool(len(text.data)) and bool(text.data.min() == 0 or text.lengths.max() > LIMITS.value_bytes)
 
 
-def _mapped(mapping: ColumnMapping, cells: _Columns, flags: _Flags, exported_on: date, *, count: int) -> _Columns:
+def _mapped(mapping: ColumnMapping, cells: Columns, flags: Flags, exported_on: date, *, count: int) -> Columns:
     """The canonical columns of one mapping; what its steps say is added to `flags`."""
     context = Context(exported_on, mapping.styles, mapping.code_list, mapping.is_number)
-    values = _joined([cells.get(name, pa.nulls(count, pa.string())) for name in mapping.sources])
-    outputs: tuple[pa.Array, ...] = (values,)
-    for name in mapping.steps:
-        stepped = STEPS[name].run(outputs[0], context)
-        outputs = stepped.values
-        flags += [(mapping.name, one) for one in stepped.flags]
-    return dict(zip(mapping.targets, outputs, strict=False))
+    values = _joined([cells[name] if name in cells else pa.nulls(count, pa.string()) for name in mapping.sources])
+    stepped = run_steps(values, [STEPS[name] for name in mapping.steps], context)
+    flags += [(mapping.name, one) for one in stepped.flags]
+    return dict(zip(mapping.targets, stepped.values, strict=False))
 
 
 def _joined(columns: list[pa.Array]) -> pa.Array:
-    """Several columns as one, joined by a space; null where all are."""
-    if len(columns) == 1:
-        return columns[0]
-    joined = pc.binary_join_element_wise(*columns, " ", null_handling="skip")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    """Several columns as one, those with a value joined by a space; null where none has."""
+    joined = columns[0]
+    for column in columns[1:]:
+        both = pc.binary_join_element_wise(joined, column, " ")  # its option to skip nulls drops rows of nothing else
+        joined = pc.coalesce(both, joined, column)
+    return joined
 
 
-def _key_flags(keys: pa.Array, source: Source, flags: _Flags) -> _Flags:
-    """Rows without a key, rows whose key an earlier row has, and rows that repeat the header."""
+def _key_flags(keys: pa.Array, source: Source, flags: Flags) -> tuple[Flags, Mask]:
+    """What is wrong with keys: none, that of an earlier row, the header; and the rows whose key is their own."""
     mapping = source.dialect.mapping_to("source_record_id")
     name = mapping.name if mapping else None
-    repeated = flag("HEADER_REPEATED", pc.equal(keys, name or ""), keys, is_public=True)
-    unreadable = [one.rows for _, one in flags if one.code in _STRUCTURAL]
-    missing = pc.is_null(keys).to_numpy(zero_copy_only=False).copy()
-    missing[np.concatenate([np.empty(0, np.int64), *unreadable])] = False
-    coded = pc.dictionary_encode(keys).indices
-    position = pc.fill_null(coded, -1).to_numpy()
-    first = np.unique(position, return_index=True)[1]
-    later = np.ones(len(keys), np.bool_)
-    later[first] = False
-    later &= position >= 0
+    spelt = pa.array([unicodedata.normalize(form, name or "") for form in ("NFC", "NFD")])
+    repeated = flag("HEADER_REPEATED", pc.is_in(keys, value_set=spelt), keys, is_public=True)
+    known = validity(keys)
+    coded = pc.fill_null(keys.dictionary_encode().indices, -1).to_numpy()
+    new = np.zeros(len(keys), np.bool_)
+    new[np.unique(coded, return_index=True)[1]] = True
+    new &= known
+    missing = ~known
+    missing[np.concatenate([np.empty(0, np.int64), *(one.rows for _, one in flags if one.code in _STRUCTURAL)])] = False
     nothing = pa.nulls(len(keys), pa.string())
-    found = (
-        repeated
-        + flag("KEY_MISSING", pa.array(missing), nothing)
-        + flag("DUPLICATE_IN_BATCH", pa.array(later), nothing)
-    )
-    return [(name, one) for one in found]
+    found = repeated + flag("KEY_MISSING", missing, nothing) + flag("DUPLICATE_IN_BATCH", known & ~new, nothing)
+    return [(name, one) for one in found], new
 
 
-def _canonical(columns: _Columns, source: Source, exported_on: date, bad: np.ndarray) -> pa.Table:
+def _canonical(columns: Columns, source: Source, exported_on: date, bad: Numbers, *, vintage: date | None) -> pa.Table:
     """The rows without an error in the schema of their kind."""
     schema = SCHEMAS[source.kind]
     count = len(columns["source_record_id"])
@@ -180,15 +227,17 @@ def _canonical(columns: _Columns, source: Source, exported_on: date, bad: np.nda
         "source_version": pc.fill_null(stated, last_second(exported_on)),
     }
     if "unit_code" in schema.names:
-        whole["unit_vintage"] = pa.repeat(pa.scalar(source.unit_vintage(exported_on), pa.date32()), count)
-    good = np.ones(count, np.bool_)
-    good[bad] = False
-    chosen = pa.array(np.flatnonzero(good))
-    arrays = [whole.get(field.name, pa.nulls(count, field.type)).take(chosen) for field in schema]
+        whole["unit_vintage"] = pa.repeat(pa.scalar(vintage, pa.date32()), count)
+    arrays = [whole[field.name] if field.name in whole else pa.nulls(count, field.type) for field in schema]
+    if len(bad):
+        chosen = pa.array(np.delete(np.arange(count), bad))
+        arrays = [array.take(chosen) for array in arrays]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _quarantined(raw: Raw, findings: pa.Table, keys: pa.Array, bad: np.ndarray) -> pa.Table:
+def _quarantined(raw: Raw, findings: pa.Table, keys: pa.Array, bad: Numbers) -> pa.Table:
+    if not len(bad):
+        return QUARANTINED.empty_table()
     errors = findings.filter(pc.equal(findings["severity"], Severity.ERROR.value))
     by_row = errors.group_by("row", use_threads=False).aggregate([("code", "distinct")]).sort_by("row")
     return pa.table(

@@ -4,11 +4,11 @@ import hashlib
 import time
 
 from adapters.catalogue import Source
-from adapters.normalise import Normalised, normalise_file, normalise_rows
+from adapters.normalise import Normalised, normalise_file, normalise_rows, say_of_batch
 from adapters.readers import open_table
 from gateway import caps
 from gateway.errors import Reason, RejectedCallError
-from gateway.typed import as_typed, read_typed
+from gateway.typed import as_typed, holds_newer_fields, read_typed
 from gateway.v1 import intake_pb2
 from gateway.wire import intake as wire
 from observability import metrics, telemetry
@@ -81,6 +81,8 @@ def normalise(batch: Batch, *, source: Source, stated: int) -> Normalised:
             case BatchFormat.TYPED_RECORDS:
                 rows = read_typed(batch.payload, kind=source.kind)
                 normalised = normalise_rows(rows, source=as_typed(source), exported_on=batch.exported_on)
+                if holds_newer_fields(batch.payload):
+                    normalised = say_of_batch(normalised, "SCHEMA_NEWER")
         if stated not in {0, normalised.received}:
             raise RejectedCallError(
                 Reason.RECORD_COUNT_MISMATCH,

@@ -31,7 +31,7 @@ from gateway.v1 import (
     units_pb2_grpc,
 )
 from gateway.watching import run_watch
-from reconciliation.store import feed, overview
+from reconciliation.store import feed, overview, unit_events
 from reconciliation.store.engine import Engine
 
 INTAKE, STATUS, FEED, UNITS = (
@@ -74,11 +74,12 @@ async def running(
         secret = await pools.store(feed.cursor_secret)
         server = grpc.aio.server(interceptors=[CallPolicy(help_url=settings.help_url)], options=_options(settings))
         intake = IntakeService(catalogue, pools, settings, clock)
+        units = UnitsService(pools, clock, await pools.store(unit_events.tables_known))
         healthy = health.HealthServicer()
         intake_pb2_grpc.add_IntakeServiceServicer_to_server(intake, server)
         status_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(pools, clock, secret), server)
         feed_pb2_grpc.add_FeedServiceServicer_to_server(FeedService(pools, clock, secret), server)
-        units_pb2_grpc.add_UnitsServiceServicer_to_server(UnitsService(pools, clock), server)
+        units_pb2_grpc.add_UnitsServiceServicer_to_server(units, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
             names = (INTAKE, STATUS, FEED, UNITS, HEALTH, reflection.SERVICE_NAME)

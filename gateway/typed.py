@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError
 from ptars import HandlerPool
 
 from adapters.canonical import RecordKind
@@ -53,6 +55,20 @@ def read_typed(payload: bytes, *, kind: RecordKind) -> pa.Table:
     columns = [records.field(name) for name in names]
     texts = [column.cast(pa.string()) if pa.types.is_integer(column.type) else column for column in columns]
     return pa.table(texts, names=names)
+
+
+def holds_newer_fields(payload: bytes) -> bool:
+    """Whether some record of a readable payload has a field that this release does not know, and so leaves out.
+
+    Raises RejectedCallError UNREADABLE where such a field is a nest too deep to be passed over.
+    """
+    try:
+        message = message_factory.GetMessageClass(_as_bytes()).FromString(payload)
+    except DecodeError as error:
+        raise _unreadable() from error
+    whole = message.ByteSize()
+    message.DiscardUnknownFields()
+    return bool(message.ByteSize() < whole)
 
 
 def _unreadable() -> RejectedCallError:
@@ -103,7 +119,13 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
 
 @cache
 def _decoder() -> Any:
-    """Decodes TypedRecords with every string field read as bytes, which is the same on the wire."""
+    """Decodes TypedRecords into a record batch."""
+    return HandlerPool([_as_bytes().file]).get_for_message(_as_bytes())
+
+
+@cache
+def _as_bytes() -> Descriptor:
+    """TypedRecords with every string field read as bytes, which is the same on the wire."""
     file = descriptor_pb2.FileDescriptorProto()
     records_pb2.DESCRIPTOR.CopyToProto(file)
     for message in file.message_type:
@@ -112,5 +134,4 @@ def _decoder() -> Any:
                 field.type = field.TYPE_BYTES
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    typed_records = pool.FindMessageTypeByName("gateway.v1.TypedRecords")
-    return HandlerPool([typed_records.file]).get_for_message(typed_records)
+    return pool.FindMessageTypeByName("gateway.v1.TypedRecords")

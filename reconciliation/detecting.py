@@ -24,6 +24,8 @@ FACTS = pa.schema(
         pa.field("birth_day", pa.int8()),
         pa.field("unit_code", pa.string()),  # today's
         pa.field("event_date", pa.date32()),
+        pa.field("died_on", pa.date32()),
+        pa.field("died_before", pa.int64()),  # the source_version of the last one before that said a day of death
     ]
 )
 
@@ -55,6 +57,7 @@ HOLDS: dict[CaseKind, State] = {
     CaseKind.ONE_NUMBER_TWO_PEOPLE: State.AWAITING_STEWARD,
     CaseKind.BOOK_AGAINST_REGISTER: State.AWAITING_STEWARD,
     CaseKind.TWO_INSURANCE_BOOKS: State.AWAITING_STEWARD,
+    CaseKind.DEATH_THEN_UPDATE: State.AWAITING_STEWARD,
     CaseKind.REFUSED_BY_REGISTRY: State.AWAITING_STEWARD,
 }
 
@@ -72,7 +75,10 @@ def doubtful(pairs: pa.Table) -> pa.Table:
 def conflicts(facts: pa.Table) -> pa.Table:
     """CASES of clusters that contradict themselves and of numbers that two clusters claim; `facts` are FACTS.
 
-    The records of a BOOK_AGAINST_REGISTER are the book and all register records of its subject.
+    The records of a BOOK_AGAINST_REGISTER are the book and all register records of its subject. A DEATH_THEN_UPDATE has
+    a `reason`: "later_update" (a register speaks of the person after the day another says they died), "two_days" (of
+    one death) or "resurrected" (a record takes back what its earlier version said); `dead` are the places of the
+    records that say a day of death.
     """
     return select(_CONFLICTS, CASES, facts=facts)
 
@@ -82,7 +88,7 @@ select fingerprint,
     case outcome when 'ambiguous' then '{CaseKind.AMBIGUOUS_UNIT}' else '{CaseKind.UNKNOWN_UNIT}' end as kind,
     [record_key] as record_keys,
     json_object('sent_code', sent_code, 'sent_vintage', sent_vintage::text, 'candidates', candidates,
-                'explanation', explanation, 'basis', basis)::text as evidence
+                'explanation', explanation, 'basis', basis, 'would_decide', would_decide)::text as evidence
 from placements where outcome in ('ambiguous', 'unknown')
 order by record_key
 """
@@ -152,11 +158,34 @@ with placed as (
         list(side::varchar order by record_key) as claims,
         json_object('books', max(side) + 1, 'sides', list(side order by record_key))::text as evidence
     from entries group by subject_id having max(side) > 0
+), lives as (
+    select *, min(died_on) over (partition by subject_id) as died_first,
+        dense_rank() over (partition by subject_id order by died_on nulls last) - 1 as day
+    from facts where kind = 'person'
+), told as (
+    select 'later_update' as reason, *, (died_on is null)::int as side from lives
+    where died_on is not null or event_date > died_first
+    union all by name
+    select 'two_days' as reason, *, day as side from lives where died_on is not null
+), contradicted as (
+    select reason, subject_id, list(record_key order by record_key) as record_keys,
+        list(coalesce(died_on::varchar, 'alive') order by record_key) as said,
+        list(died_on is not null order by record_key) as is_dead, list(side order by record_key) as sides
+    from told group by reason, subject_id having max(side) > 0
+    union all
+    select 'resurrected', subject_id, [record_key], [died_before::varchar], [false], [0]
+    from lives where died_on is null and died_before is not null
+), death_then_update as (
+    select '{CaseKind.DEATH_THEN_UPDATE}' as kind, record_keys, list_prepend(reason, said) as claims,
+        json_object('reason', reason, 'dead', list_filter(range(len(is_dead)), lambda place: is_dead[place + 1]),
+                    'sides', sides)::text as evidence
+    from contradicted
 ), found as (
     select * from two_units union all select * from shared_number
     union all select * from book_against_register union all select * from two_books
+    union all select * from death_then_update
 )
 select sha256(concat_ws('|', kind, array_to_string(record_keys, ','), array_to_string(claims, ','))) as fingerprint,
     kind, record_keys, evidence
-from found order by kind, record_keys
+from found order by kind, record_keys, fingerprint
 """

@@ -16,6 +16,7 @@ GOLDEN_FIELDS: Mapping[RecordKind, Mapping[str, pa.DataType]] = {
         "birth_day": pa.int16(),
         "sex": pa.string(),
         "ethnic_group": pa.string(),
+        "died_on": pa.date32(),
         "unit_code": pa.string(),
         "hamlet": pa.string(),
         "address": pa.string(),

@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tenacity
 
+from adapters.reference.unit_events import Event
 from observability import telemetry
 from reconciliation.errors import RetryableStoreError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.pipeline import reconcile
-from reconciliation.store import feed, reconciling, stuck
+from reconciliation.rehearsing import Rehearsal, rehearse, touched_codes
+from reconciliation.store import feed, reconciling, rehearsals, stuck, unit_events
 from reconciliation.store.engine import Engine
 from reconciliation.weights import load_model
 
@@ -28,9 +30,9 @@ _again = tenacity.retry(
 )
 
 
-def provinces_with_landings(engine: Engine) -> list[str]:
-    """The codes of the provinces that have something to reconcile, ascending."""
-    return reconciling.provinces_with_landings(engine)
+def provinces_with_landings(engine: Engine, *, now: datetime | None = None) -> list[str]:
+    """The codes of the provinces that have something to reconcile, ascending. `now` is the database's when None."""
+    return reconciling.provinces_with_landings(engine, now=now)
 
 
 def provinces(engine: Engine) -> list[str]:
@@ -54,6 +56,31 @@ def reconcile_records(engine: Engine, *, province_code: str, now: datetime) -> C
         counts |= reconciling.write(connection, result, province_code=province_code, now=now)
     reconciling.note_run(engine, job="reconcile_records", province_code=province_code, counts=counts, now=now)
     return counts
+
+
+def rehearse_event(engine: Engine, event: Event, *, now: datetime, minutes_a_case: int) -> list[Rehearsal]:
+    """What loading `event` would do, province by province, on its day or on that of `now` if that is later.
+
+    Reads only; runs beside everything else. Raises RejectedUnitsError when the event cannot be loaded.
+    """
+    proposed = unit_events.propose(engine, event)
+    as_of = max(event.effective_on, now.astimezone(VIETNAM).date())
+    rehearsed = []
+    with rehearsals.reading(engine) as connection:
+        codes = touched_codes(event, proposed)
+        for province_code, records in rehearsals.provinces(connection, codes).items():
+            standing = rehearsals.read(connection, province_code, codes)
+            rehearsed.append(
+                rehearse(
+                    standing,
+                    proposed,
+                    province_code=province_code,
+                    as_of=as_of,
+                    records=records,
+                    minutes_a_case=minutes_a_case,
+                )
+            )
+    return [one for one in rehearsed if one.touched or one.units_of_one_name]
 
 
 def flag_stuck_updates(engine: Engine, *, now: datetime) -> Counts:

@@ -169,6 +169,7 @@ class CaseKind(StrEnum):
     ONE_NUMBER_TWO_PEOPLE = "one_number_two_people"
     BOOK_AGAINST_REGISTER = "book_against_register"
     TWO_INSURANCE_BOOKS = "two_insurance_books"
+    DEATH_THEN_UPDATE = "death_then_update"
     REFUSED_BY_REGISTRY = "refused_by_registry"
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.canonical import RecordKind
+from adapters.reference.units import UnitTables
 from reconciliation import detecting, recoding, rekeying, speaking, surviving
 from reconciliation.candidates import RECORDS, name_words
 from reconciliation.clustering import ASSIGNMENT, Clustered, cluster, open_questions
@@ -23,6 +24,7 @@ _POOL = pa.schema(
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("event_date", pa.date32()),
+        pa.field("died_on", pa.date32()),
     ]
 )
 _RECORDS = pa.schema(
@@ -39,12 +41,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     """All stages in their order: recode, rekey, link, cluster, detect, survive, and the difference to what stands."""
     judged = standing.judgements
     heads = standing.heads
-    placements = recoding.recode(
-        pa.concat_tables([_sent(heads[kind]) for kind in RecordKind]),
-        select(_JUDGED_UNITS, recoding.JUDGED_UNITS, judged=judged),
-        as_of=as_of,
-        province_code=province_code,
-    )
+    placements = place(standing, province_code=province_code, as_of=as_of, units=standing.units)
     placed = {kind: _placed(kind, heads[kind], placements) for kind in RecordKind}
     identities = _rekeyed(standing, placed[RecordKind.HOUSEHOLD])
     pool = select(_POOLED, _POOL, persons=placed[RecordKind.PERSON], insured=placed[RecordKind.INSURANCE])
@@ -53,7 +50,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         pool, model=model, must_link=select(_judged_pairs(Decision.SAME), PAIRS, judged=judged), cannot_link=parted
     )
     clustered = _clustered(standing, pool, linked)
-    facts = _facts(pool, clustered)
+    facts = _facts(pool, clustered, standing.deaths)
     cases = _cases(placements, facts, linked, clustered, parted)
     records = pa.concat_tables([placed[kind].select(_RECORDS.names) for kind in RecordKind])
     held = select(_HELD, HELD, cases=cases, judged=judged, records=records, facts=facts)
@@ -69,6 +66,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     )
     return Reconciled(
         placements=placements,
+        units=standing.units,
         identities=identities,
         links=select(_LINKED, LINKS, decisions=linked.decisions, given={"model": model.name}),
         assignment=clustered.assignment,
@@ -77,6 +75,24 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         held=held,
         cases=cases,
     )
+
+
+def place(standing: Standing, *, province_code: str, as_of: date, units: UnitTables) -> pa.Table:
+    """recoding.PLACEMENTS of every record that stands, on the units of `as_of` by the tables `units`."""
+    return recoding.recode(
+        pa.concat_tables([_sent(standing.heads[kind]) for kind in RecordKind]),
+        select(_JUDGED_UNITS, recoding.JUDGED_UNITS, judged=standing.judgements),
+        as_of=as_of,
+        province_code=province_code,
+        tables=units,
+        register=standing.hamlets if standing.hamlets.table.num_rows else None,
+    )
+
+
+def rekey(standing: Standing, placements: pa.Table) -> pa.Table:
+    """rekeying.IDENTITIES of the households that stand, on the units of `placements`."""
+    households = standing.heads[RecordKind.HOUSEHOLD]
+    return _rekeyed(standing, _placed(RecordKind.HOUSEHOLD, households, placements))
 
 
 def _rekeyed(standing: Standing, households: pa.Table) -> pa.Table:
@@ -130,7 +146,7 @@ def _carried(spoken: pa.Table) -> pa.Table:
 
 def _sent(heads: pa.Table) -> pa.Table:
     """What recoding reads. A code is as old as the export it stands in: systems recode without touching a record."""
-    columns = ["record_id", "record_key", "unit_code", "unit_vintage", "exported_on"]
+    columns = ["record_id", "record_key", "unit_code", "unit_vintage", "exported_on", "unit_name", "hamlet"]
     return heads.select(columns).rename_columns(recoding.PLACED.names).cast(recoding.PLACED)
 
 
@@ -140,9 +156,10 @@ def _placed(kind: RecordKind, heads: pa.Table, placements: pa.Table) -> pa.Table
     return select(_PLACED, schema, heads=heads, placements=placements)
 
 
-def _facts(pool: pa.Table, clustered: Clustered) -> pa.Table:
+def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table) -> pa.Table:
     folded = name_words(pool["full_name"].combine_chunks())["bare"]
-    return select(_FACTS, FACTS, pool=pool.append_column("tokens", folded), assignment=clustered.assignment)
+    named = pool.append_column("tokens", folded)
+    return select(_FACTS, FACTS, pool=named, assignment=clustered.assignment, deaths=deaths)
 
 
 def _cases(placements: pa.Table, facts: pa.Table, linked: Linked, clustered: Clustered, parted: pa.Table) -> pa.Table:
@@ -175,7 +192,7 @@ def _overrides(cases: pa.Table, heard: pa.Table, judged: pa.Table) -> pa.Table:
 
 
 _JUDGED_UNITS = f"""
-select fingerprint, value as unit_code, judgement_id from judged
+select fingerprint, value as unit_code, judgement_id, judged_on from judged
 where kind in ('{CaseKind.AMBIGUOUS_UNIT}', '{CaseKind.UNKNOWN_UNIT}') and decision = '{Decision.UNIT}'
 """
 
@@ -213,12 +230,12 @@ _POOLED = """
 with all_records as (
     select record_id, record_key, source_id, 'person' as kind, event_date, personal_number, cmnd, insurance_number,
         null as health_card, full_name, birth_year, birth_month, birth_day, sex, former_unit_code, unit_code, hamlet,
-        sent_code, household_number
+        sent_code, household_number, died_on
     from persons
     union all
     select record_id, record_key, source_id, 'insurance', event_date, personal_number, cmnd, insurance_number,
         health_card, full_name, birth_year, birth_month, birth_day, sex, former_unit_code, unit_code, hamlet,
-        sent_code, household_number
+        sent_code, household_number, null
     from insured
 )
 select *, unit_code as current_unit_code,
@@ -228,10 +245,14 @@ from all_records order by record_key
 """
 
 _FACTS = """
+with earlier as (
+    select record_key, max(source_version) as died_before from deaths anti join pool using (record_id)
+    group by record_key
+)
 select record_key, record_id, kind, subject_id, personal_number, insurance_number,
     array_to_string(list_sort(tokens), ' ') as name_key, birth_year, birth_month, birth_day,
-    current_unit_code as unit_code, event_date
-from pool join assignment using (record_key) order by record_key
+    current_unit_code as unit_code, event_date, died_on, died_before
+from pool join assignment using (record_key) left join earlier using (record_key) order by record_key
 """
 
 # Two subjects of which a steward parted any records are no question, whatever their other records look like.

@@ -2,7 +2,8 @@
 
 A number that clashes in its new unit gets the former commune's code in front; the old number stays an alias for ever.
 A number once given is not changed again, so that nobody's papers go stale twice, unless its household moves to a unit
-where it is taken.
+where it is taken. A household that is back where its number was its own, because a change of units was taken back,
+has it again.
 """
 
 import pyarrow as pa
@@ -30,6 +31,8 @@ IDENTITIES = pa.schema(
         pa.field("household_number", pa.string()),  # today's, unique in its unit
         pa.field("former_number", pa.string()),
         pa.field("rekeyed", pa.bool_(), nullable=False),
+        pa.field("displaced_number", pa.string()),  # what it had to give up, and the unit where that was its own
+        pa.field("displaced_unit", pa.string()),
     ]
 )
 
@@ -63,7 +66,10 @@ def find_households(persons: pa.Table, households: pa.Table, identities: pa.Tabl
 _REKEY = """
 with numbered as (
     select h.*, coalesce(p.household_id, md5($namespace || '|household|' || record_key)::uuid::text) as household_id,
-        p.household_number as given, p.rekeyed as given_rekeyed, p.former_number as given_former
+        p.household_number as given, p.rekeyed as given_rekeyed, p.former_number as given_former,
+        p.displaced_number, p.displaced_unit,
+        coalesce(p.displaced_unit = h.unit_code and p.former_number is not distinct from h.household_number, false)
+            as is_back
     from households h left join previous p on p.source_id = h.source_id and p.source_record_id = h.source_record_id
 ), counted as (
     select *, count(*) over (partition by unit_code, household_number) as sharing,
@@ -71,7 +77,8 @@ with numbered as (
     from numbered
 ), proposed as (
     select *, unit_code is not null and household_number is not null and sharing > 1 as clashes,
-        case when kept then given
+        case when is_back then displaced_number
+             when kept then given
              when unit_code is null then null  -- no number is given before the unit is known
              when clashes then concat_ws('-', coalesce(former_unit_code, unit_code), household_number,
                                          case when former_unit_code is null then left(md5(record_key), 6) end)
@@ -88,7 +95,16 @@ select
     source_id, source_record_id, household_id,
     case when taken then concat_ws('-', proposal, left(md5(record_key), 6)) else proposal end as household_number,
     household_number as former_number,
-    case when kept and not taken then given_rekeyed else clashes or taken end as rekeyed
+    case when is_back and not taken then proposal is distinct from household_number
+         when kept and not taken then given_rekeyed
+         else clashes or taken end as rekeyed,
+    case when is_back and not taken then null
+         when kept and taken and displaced_number is null and published_unit is distinct from unit_code then given
+         when kept then displaced_number end as displaced_number,
+    case when is_back and not taken then null
+         when kept and taken and displaced_number is null and published_unit is distinct from unit_code
+             then published_unit
+         when kept then displaced_unit end as displaced_unit
 from decided
 order by source_id, source_record_id
 """

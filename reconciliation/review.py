@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from adapters.reference.units import units_on
+from adapters.reference.units import UnitTables, units_on
 from reconciliation.errors import RejectedRequestError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision, Judgement
-from reconciliation.store import cases, judging
+from reconciliation.store import cases, judging, unit_events
 from reconciliation.store.engine import Connection, Engine, transaction
 
 DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
@@ -20,6 +20,7 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.ONE_NUMBER_TWO_PEOPLE: frozenset({Decision.SAME, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.BOOK_AGAINST_REGISTER: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.TWO_INSURANCE_BOOKS: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.DEATH_THEN_UPDATE: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),
     }
 )
@@ -71,7 +72,7 @@ def judge(
             )
         if not cases.is_raised(connection, case_id):
             raise _invalid(f"Case {case_id} is closed: its records no longer raise it.", "list the open cases.")
-        value = _checked(case, decision, value, on=now)
+        value = _checked(case, decision, value, on=now, units=unit_events.read_tables(connection))
         judgement = cases.append_judgement(
             connection,
             fingerprint=case.fingerprint,
@@ -118,7 +119,7 @@ def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now
         return reversal
 
 
-def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime) -> str | None:
+def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime, units: UnitTables) -> str | None:
     """The value the decision is stored with; raises DECISION_INVALID when the two do not fit the case."""
     allowed = DECISIONS[case.kind]
     if decision not in allowed:
@@ -128,7 +129,7 @@ def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime)
     match decision:
         case Decision.UNIT:
             candidates = case.evidence.get("candidates") or case.evidence.get("units")
-            known = candidates if isinstance(candidates, list) and candidates else _codes_on(on)
+            known = candidates if isinstance(candidates, list) and candidates else _codes_on(on, units)
             if value not in known:
                 raise _invalid("The unit named is not among those the case leaves open.", "name one of its candidates.")
             return value
@@ -137,14 +138,16 @@ def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime)
             if chosen not in case.record_keys:
                 raise _invalid("Several records are concerned.", "name the record to withdraw.")
             return chosen
+        case Decision.NOT_SAME if case.evidence.get("sides") == [0]:
+            raise _invalid("One record alone is concerned: there is nobody to part it from.", "keep or withdraw it.")
         case Decision.SAME | Decision.NOT_SAME | Decision.KEEP | Decision.SEND_AGAIN:
             if value is not None:
                 raise _invalid(f"{decision} takes no value.", "leave the value out.")
             return None
 
 
-def _codes_on(moment: datetime) -> set[str]:
-    return set(units_on(moment.astimezone(VIETNAM).date())["code"].to_pylist())
+def _codes_on(moment: datetime, units: UnitTables) -> set[str]:
+    return set(units_on(moment.astimezone(VIETNAM).date(), tables=units)["code"].to_pylist())
 
 
 def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, now: datetime) -> None:

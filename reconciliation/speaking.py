@@ -68,6 +68,8 @@ def speak(
         persons=speaking[RecordKind.PERSON],
         insured=speaking[RecordKind.INSURANCE],
         assignment=assignment,
+        published=standing.golden[RecordKind.PERSON],
+        deaths=standing.deaths,
         members=rekeying.find_households(speaking[RecordKind.PERSON], households, identities),
         overrides=overrides,
     )
@@ -103,11 +105,13 @@ def contested(published: pa.Table, *, members: pa.Table, spoken: pa.Table) -> pa
 
 
 # Of two units that claim a person the judged one speaks, with its own hamlet and address.
+# A day of death that is published stands until the record that said it speaks again: while it waits, or when what took
+# the death back was withdrawn, nothing is taken back.
 # An insurance system fills what the register leaves blank of a person's numbers; it never places or names anybody.
 _PERSONS_SPEAK = """
 with registered as (select distinct subject_id from persons join assignment using (record_key))
 select subject_id, record_id, 0 as authority, event_date, source_version, personal_number, cmnd, full_name, birth_year,
-    birth_month, birth_day, sex, ethnic_group,
+    birth_month, birth_day, sex, ethnic_group, died_on,
     case when coalesce(judged_unit = unit_code, true) then unit_code end as unit_code,
     case when coalesce(judged_unit = unit_code, true) then hamlet end as hamlet,
     case when coalesce(judged_unit = unit_code, true) then address end as address,
@@ -117,9 +121,17 @@ from persons join assignment using (record_key)
 left join members using (record_key) left join overrides using (record_key)
 union all by name
 select subject_id, record_id, 1 as authority, event_date, source_version, personal_number, cmnd, null as full_name,
-    null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as unit_code,
-    null as hamlet, null as address, null as household_id, null as household_number, null as relation_to_head
+    null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as died_on,
+    null as unit_code, null as hamlet, null as address, null as household_id, null as household_number,
+    null as relation_to_head
 from insured join assignment using (record_key) semi join registered using (subject_id)
+union all by name
+select subject_id, (provenance ->> 'died_on')::bigint as record_id, 1 as authority, null as event_date,
+    0 as source_version, died_on
+from published semi join registered using (subject_id)
+where died_on is not null and (provenance ->> 'died_on')::bigint in (
+    select record_id from deaths anti join persons using (record_key)
+)
 order by subject_id, record_id
 """
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from adapters.canonical import SCHEMAS, RecordKind
+from adapters.reference.hamlets import Hamlets
+from adapters.reference.units import UnitTables
 
 LINKS = pa.schema(
     [
@@ -15,6 +17,14 @@ LINKS = pa.schema(
         pa.field("decision", pa.string(), nullable=False),
         pa.field("explanation", pa.string(), nullable=False),
         pa.field("model", pa.string(), nullable=False),
+    ]
+)
+# Versions of records that say a day of death, the newest or not; none that a steward withdrew.
+DEATHS = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("record_key", pa.string(), nullable=False),
+        pa.field("source_version", pa.int64(), nullable=False),
     ]
 )
 CARRIED = pa.schema(
@@ -27,6 +37,7 @@ IN_FORCE = pa.schema(
         pa.field("fingerprint", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("judgement_id", pa.int64(), nullable=False),
+        pa.field("judged_on", pa.date32(), nullable=False),  # in Việt Nam
         pa.field("decision", pa.string(), nullable=False),
         pa.field("value", pa.string()),
         pa.field("record_keys", pa.string(), nullable=False),  # of the case, a JSON list
@@ -57,10 +68,13 @@ class Standing:
 
     namespace: str
     heads: Mapping[RecordKind, pa.Table]  # heads_schema, ordered by record_key
+    deaths: pa.Table  # DEATHS
     identities: pa.Table  # rekeying.IDENTITIES
     assignment: pa.Table  # clustering.ASSIGNMENT
     golden: Mapping[RecordKind, pa.Table]  # golden_schema + change_id
     judgements: pa.Table  # IN_FORCE
+    units: UnitTables  # with the changes of units that are loaded
+    hamlets: Hamlets  # what the province told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +82,7 @@ class Reconciled:
     """A province as a run leaves it. `changes` is surviving.differ's, `carried` the updates each subject rests on."""
 
     placements: pa.Table  # recoding.PLACEMENTS
+    units: UnitTables  # by which they were found
     identities: pa.Table
     links: pa.Table  # LINKS
     assignment: pa.Table

@@ -39,7 +39,7 @@ PLACE = (
 IDENTITY = (
     pa.field("personal_number", pa.string()),  # 12 digits
     pa.field("cmnd", pa.string()),  # 9 digits, not unique
-    pa.field("insurance_number", pa.string()),  # 10 digits
+    pa.field("insurance_number", pa.string()),  # 10 digits, or the personal number that replaces it
     pa.field("full_name", pa.string()),  # NFC, as written; never title-cased
     pa.field("birth_year", pa.int16()),
     pa.field("birth_month", pa.int8()),
@@ -52,6 +52,7 @@ PERSON = pa.schema(
         *KEY,
         *IDENTITY,
         pa.field("ethnic_group", pa.string()),  # 2 digits of the 1979 list (QĐ 121-TCTK/PPCĐ)
+        pa.field("died_on", pa.date32()),  # null while alive, or where the source does not say
         *PLACE,
         pa.field("household_number", pa.string()),
         pa.field("relation_to_head", pa.string()),  # words of Circular 55/2021, lower case

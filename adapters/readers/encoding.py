@@ -1,15 +1,11 @@
 """Which bytes of a file are no text, in which record they lie, and the file with each replaced by one DEL.
 
 One bad byte must cost its own record, not the batch, so the file is made readable with every offset kept; what
-was replaced is flagged. TCVN3 is decoded by table where it is declared, and only recognised where it is not.
+was replaced is flagged. A legacy charset is decoded by table where it is declared, and only recognised where it is not.
 """
 
 import codecs
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +15,13 @@ import pyarrow.compute as pc
 from adapters.declaration import Charset
 from adapters.errors import RejectedBatchError, RejectionReason
 from adapters.findings import Flag
-from adapters.readers.model import Extents, Numbers, Raw, row_flag
+from adapters.readers.charsets import as_utf8, looks_legacy, undefined
+from adapters.readers.model import Numbers, Raw, row_flag
+from adapters.readers.spelling import misread
 
 DAMAGE = "\x7f"  # DEL: one byte in every charset here, legal in XML and JSON, never in somebody's name
 _DEL = 0x7F
-_TABLE = Path(__file__).parent.parent / "reference" / "legacy_charsets.csv"
 _BOMS_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_FEW = 2  # TCVN3 is recognised from two of its letters on; a single stray byte may be anything
 
 
 @dataclass(frozen=True)
@@ -33,15 +29,18 @@ class Text:
     """A payload made readable. `offsets` are the places of DEL that stand for something else in the payload."""
 
     payload: bytes  # as sent
-    body: bytes  # UTF-8 if `charset` is, else in the source's single-byte charset; as long as the payload
+    body: bytes  # in the source's charset; as long as the payload
     offsets: Numbers
     charset: Charset
+    origin: int = 0  # where in the file the payload begins
 
     def utf8(self) -> bytes:
         """The body as UTF-8."""
-        if self.charset is Charset.UTF_8:
-            return self.body
-        return codecs.charmap_decode(self.body, "strict", _decoding_table())[0].encode()
+        return self.body if self.charset is Charset.UTF_8 else as_utf8(self.body, self.charset)
+
+    def part(self, start: int, end: int | None = None) -> "Text":
+        """The body from one offset to another, as a text of its own."""
+        return replace(self, body=self.body[start:end])
 
     def also_damaged(self, offsets: Numbers) -> "Text":
         """The text with further bytes replaced, because the format cannot hold them."""
@@ -51,22 +50,29 @@ class Text:
         return replace(self, body=_with_del(self.body, found), offsets=found)
 
 
-def as_text(payload: bytes, charset: Charset, *, source_id: str) -> Text:
-    """Finds the NULs and the bytes that the charset has no letter for; a UTF-8 byte order mark becomes spaces."""
-    if payload.startswith(_BOMS_16):
+def as_text(payload: bytes, charset: Charset, *, source_id: str, origin: int = 0) -> Text:
+    """Finds the NULs and the bytes that the charset has no letter for; a UTF-8 byte order mark becomes empty lines."""
+    if not origin and payload.startswith(_BOMS_16):
         raise RejectedBatchError(
             RejectionReason.ENCODING_INVALID, f"the file is UTF-16, {charset} is declared", source_id=source_id
         )
-    body = b"   " + payload[3:] if payload.startswith(codecs.BOM_UTF8) else payload
+    body = b"\n\n\n" + payload[3:] if not origin and payload.startswith(codecs.BOM_UTF8) else payload
     values = np.frombuffer(body, np.uint8)
     bad = [np.flatnonzero((values == 0) | (values == _DEL))] if b"\0" in body or b"\x7f" in body else []
-    bad.append(_invalid_utf8(body) if charset is Charset.UTF_8 else np.flatnonzero(_undefined()[values]))
+    bad.append(_invalid_utf8(body) if charset is Charset.UTF_8 else undefined(values, charset))
     offsets = np.unique(np.concatenate(bad)).astype(np.int64)
-    return Text(payload=payload, body=_with_del(body, offsets), offsets=offsets, charset=charset)
+    return Text(payload=payload, body=_with_del(body, offsets), offsets=offsets, charset=charset, origin=origin)
 
 
 def flagged(raw: Raw, text: Text) -> Raw:
-    """The raw table with damaged cells emptied and their rows flagged: NUL, legacy or invalid encoding."""
+    """The raw table with damaged cells emptied and their rows flagged: NUL, legacy or invalid encoding.
+
+    So are the rows of a legacy charset that read as if they were written in another one.
+    """
+    return _with_misread(_with_damaged(raw, text), text)
+
+
+def _with_damaged(raw: Raw, text: Text) -> Raw:
     if not len(text.offsets):
         return raw
     table, broken = _without_damage(raw.table)
@@ -79,11 +85,24 @@ def flagged(raw: Raw, text: Text) -> Raw:
     offsets = text.offsets[rows >= 0][first]
     codes = [_code(raw, text, int(row), int(offset)) for row, offset in zip(first_rows, offsets, strict=True)]
     flags = tuple(
-        Flag(code, first_rows[chosen], pa.array([f"byte offset {offset}" for offset in offsets[chosen]], pa.string()))
+        _at(code, first_rows[chosen], offsets[chosen], text)
         for code in dict.fromkeys(codes)
         if len(chosen := np.flatnonzero(np.array(codes) == code))
     )
     return replace(raw, table=table, flags=raw.flags + flags)
+
+
+def _with_misread(raw: Raw, text: Text) -> Raw:
+    if text.charset is Charset.UTF_8 or raw.extents is None:
+        return raw
+    rows, offsets = misread(np.frombuffer(text.payload, np.uint8), raw.extents, text.charset)
+    return replace(raw, flags=(*raw.flags, _at("LEGACY_ENCODING", rows, offsets, text))) if len(rows) else raw
+
+
+def _at(code: str, rows: Numbers, offsets: Numbers, text: Text) -> Flag:
+    """A flag that says at which byte of the file each row goes wrong."""
+    seen = pa.array([f"byte offset {offset}" for offset in (offsets + text.origin).tolist()], pa.string())
+    return Flag(code, rows, seen)
 
 
 def _code(raw: Raw, text: Text, row: int, offset: int) -> str:
@@ -92,14 +111,7 @@ def _code(raw: Raw, text: Text, row: int, offset: int) -> str:
     if text.payload[offset] == 0:
         return "NUL_IN_TEXT"
     record = text.payload[raw.extents.starts[row] : raw.extents.ends[row]]
-    return "LEGACY_ENCODING" if text.charset is Charset.UTF_8 and _looks_like_tcvn3(record) else "ENCODING_INVALID"
-
-
-def _looks_like_tcvn3(record: bytes) -> bool:
-    """Every byte above ASCII is a letter of TCVN3, and none is part of UTF-8."""
-    high = [byte for byte in record if byte >= 0x80]
-    letters = len(high) >= _FEW and not any(_undefined()[byte] for byte in high)
-    return letters and all(not ord(character) >= 0x80 for character in record.decode("utf-8", "ignore"))
+    return "LEGACY_ENCODING" if text.charset is Charset.UTF_8 and looks_legacy(record) else "ENCODING_INVALID"
 
 
 def _without_damage(table: pa.Table) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
@@ -132,35 +144,3 @@ def _invalid_utf8(body: bytes) -> Numbers:
     widths = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x10000)
     widths[escaped] = 1
     return (np.cumsum(widths) - widths)[escaped]
-
-
-@cache
-def _letters() -> dict[int, str]:
-    """The letters above ASCII that have a byte of their own in TCVN3."""
-    with _TABLE.open(encoding="utf-8", newline="") as lines:
-        rows: Iterator[dict[str, str]] = csv.DictReader(lines)
-        return {int(row["tcvn3_byte_hex"], 16): row["char"] for row in rows if row["tcvn3_note"] == "own byte"}
-
-
-@cache
-def _decoding_table() -> str:
-    return "".join(chr(byte) if byte < 0x80 else _letters().get(byte, DAMAGE) for byte in range(256))
-
-
-@cache
-def _undefined() -> npt.NDArray[np.bool_]:
-    return np.array([byte >= 0x80 and byte not in _letters() for byte in range(256)])
-
-
-def line_extents(body: bytes, *, quote: int | None = None) -> Extents:
-    """Lines that are not empty, without their ends; a line end between two `quote` bytes belongs to its line."""
-    values = np.frombuffer(body, np.uint8)
-    breaks = np.flatnonzero(values == 0x0A)
-    if quote is not None:
-        quotes = np.flatnonzero(values == quote)
-        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
-    starts = np.concatenate([np.zeros(1, np.int64), breaks + 1])
-    ends = np.concatenate([breaks, np.full(1, len(body), np.int64)])
-    ends = ends - ((ends > starts) & (values[np.maximum(ends - 1, 0)] == 0x0D))
-    filled = ends > starts
-    return Extents(starts[filled].astype(np.int64), ends[filled].astype(np.int64))

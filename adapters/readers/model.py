@@ -57,6 +57,7 @@ class Raw:
     flags: tuple[Flag, ...] = ()
     payload: bytes = b""
     extents: Extents | None = None
+    nameless_rows: int = 0  # rows that name no column, where none does: the table has no column and so no row
 
     def bytes_of(self, rows: Numbers) -> pa.Array:
         """The exact bytes of some records as the source sent them; null where the format keeps none."""
@@ -109,6 +110,17 @@ def string_columns(columns: dict[str, list[str | None]]) -> tuple[pa.Table, set[
             array = pa.array([None if row in lone else value for row, value in enumerate(values)], pa.string())
         arrays.append(array)
     return pa.table(arrays, schema=pa.schema([pa.field(name, pa.string()) for name in columns])), broken
+
+
+def with_null_rows(table: pa.Table, rows: Numbers) -> pa.Table:
+    """The table with a row of nulls put in at each of `rows`, counted in the result; they ascend."""
+    if not len(rows):
+        return table
+    count = table.num_rows + len(rows)
+    is_null = np.zeros(count, np.bool_)
+    is_null[rows] = True
+    places = np.cumsum(~is_null) - 1
+    return table.take(pa.array(places, mask=is_null)).combine_chunks()
 
 
 def is_encodable(text: str) -> bool:

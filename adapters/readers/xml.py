@@ -1,59 +1,120 @@
 """XML to a raw table: one row a record element, its elements as columns named by their path (HoVaTen/Ho)."""
 
 import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 from lxml import etree
 
 from adapters.declaration import Charset, FileShape
 from adapters.errors import RejectedBatchError, RejectionReason
 from adapters.findings import Flag
+from adapters.readers.elements import ElementScanner, root_name
 from adapters.readers.encoding import Text, as_text, flagged
+from adapters.readers.lines import BLOCK_BYTES
 from adapters.readers.markup import parse
 from adapters.readers.model import LIMITS, Extents, Numbers, Raw, check_counts, row_flag, string_columns
 
+_Columns = dict[str, list[str | None]]
+
 _REFERENCE = re.compile(rb"&#(x[0-9a-fA-F]{1,8}|[0-9]{1,10});")
 _NONCHARACTER = re.compile(rb"\xef\xbf[\xbe\xbf]")
+_HEAD_BYTES = 64 * 1024
 _SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 _ATTRIBUTES = f"(//@*[namespace-uri() != '{_SCHEMA_INSTANCE}'])[1]"
 
 
 def read_xml(payload: bytes, shape: FileShape, *, source_id: str) -> Raw:
     """One row a record; an element that holds elements is no column itself, an absent one is null."""
-    text = as_text(payload, Charset.UTF_8, source_id=source_id)
-    text = text.also_damaged(_illegal(text))
-    extents = _extents(text.body, (shape.record or "").encode())
-    if len(extents):
-        check_counts(records=len(extents), columns=0, source_id=source_id)
-    root = parse(text.body, source_id=source_id)
-    records = _records(root, shape, source_id=source_id)
-    table, flags = _table(records, shape, source_id=source_id)
-    # Markup in a comment or in CDATA can look like a record; then no bytes are told apart.
-    raw = Raw(table=table, flags=flags, payload=payload, extents=extents if len(extents) == len(records) else None)
-    return flagged(raw, text)
+    raw = _Reader(shape, source_id).read(payload)
+    check_counts(records=raw.table.num_rows or raw.nameless_rows, columns=0, source_id=source_id)
+    return raw
 
 
-def _extents(body: bytes, record: bytes) -> Extents:
-    """Where something that looks like a record element begins and ends."""
-    spans: list[tuple[int, int]] = []
-    begun: int | None = None
-    for match in re.finditer(re.escape(record) + rb"(?=[\s/>])", body):
-        opening = body.rfind(b"<", 0, match.start())
-        close = body.find(b">", match.end()) + 1
-        before = body[opening + 1 : match.start()]
-        if before.startswith(b"/"):
-            if begun is not None:
-                spans.append((begun, close))
-            begun = None
-        elif not before or before.endswith(b":"):
-            is_empty = body[close - 2 : close] == b"/>"
-            if is_empty:
-                spans.append((opening, close))
-            begun = None if is_empty else opening
-    found = np.array(spans, np.int64).reshape(-1, 2)
-    return Extents(found[:, 0], found[:, 1])
+def xml_chunks(stream: BinaryIO, shape: FileShape, *, source_id: str, records: int) -> Iterator[Raw]:
+    """The rows of `read_xml`, at most so many at a time: each time a document of its own, cut between records.
+
+    What is wrong after a record is refused when it is reached, so rows may have been given before.
+    """
+    reader, scanner = _Reader(shape, source_id), ElementScanner((shape.record or "").encode())
+    held, origin, at_end = b"", 0, False
+    head: bytes | None = None
+    while not at_end:
+        block = stream.read(BLOCK_BYTES)
+        if not origin and not held and block.startswith(BOM_UTF8):
+            block, origin = block[len(BOM_UTF8) :], len(BOM_UTF8)
+        at_end, held = not block, held + block
+        scanner.scan(held)
+        cut, done, spans = 0, 0, scanner.spans
+        while done < len(spans) and (at_end or len(spans) - done >= records or len(held) - cut > LIMITS.payload_bytes):
+            if head is None:
+                cut = spans[0][0]
+                head = _checked_head(held[:cut], source_id)
+            count = sum(end - cut <= LIMITS.payload_bytes for _, end in spans[done : done + records])
+            if not count:
+                raise _too_large(origin + cut, source_id)
+            end = spans[done + count - 1][1]
+            yield reader.read_part(head, held[cut:end], origin + cut)
+            cut, done = end, done + count
+        held, origin = held[cut:], origin + cut
+        scanner.forget(done, cut)
+        if len(held) > LIMITS.payload_bytes:
+            raise _too_large(origin, source_id)
+    rest = reader.read((head or b"") + held, origin=origin - len(head or b""))
+    if rest.table.num_rows or rest.nameless_rows:
+        yield rest
+
+
+def _checked_head(head: bytes, source_id: str) -> bytes:
+    """What is before the first record and is repeated before each chunk's records."""
+    if len(head) > _HEAD_BYTES:
+        message = f"there are more than {_HEAD_BYTES} bytes before the first record"
+        raise RejectedBatchError(RejectionReason.TOO_LARGE, message, source_id=source_id, place="document element")
+    return head
+
+
+def _too_large(origin: int, source_id: str) -> RejectedBatchError:
+    message = f"a record is longer than {LIMITS.payload_bytes} bytes, or does not end"
+    place = f"byte offset {origin}"
+    return RejectedBatchError(RejectionReason.TOO_LARGE, message, source_id=source_id, place=place)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Documents of one shape to raw tables."""
+
+    shape: FileShape
+    source_id: str
+
+    def read(self, payload: bytes, *, origin: int = 0) -> Raw:
+        """A whole document, which may hold no record."""
+        text = as_text(payload, Charset.UTF_8, source_id=self.source_id, origin=origin)
+        text = text.also_damaged(_illegal(text))
+        scanner = ElementScanner((self.shape.record or "").encode())
+        scanner.scan(text.body, most=LIMITS.records + 1)
+        if len(scanner.spans) > LIMITS.records:
+            check_counts(records=len(scanner.spans), columns=0, source_id=self.source_id)
+        spans = np.array(scanner.spans, np.int64).reshape(-1, 2)
+        # A byte order mark is before the declaration, which must come first.
+        body = text.body.lstrip(b"\n") if payload.startswith(BOM_UTF8) else text.body
+        records = _records(parse(body, source_id=self.source_id), self.shape, source_id=self.source_id)
+        columns, flags = _columns(records, self.shape, source_id=self.source_id)
+        # Should the parser see other records than the scanner, no bytes are told apart.
+        extents = Extents(spans[:, 0], spans[:, 1]) if len(spans) == len(records) else None
+        nameless = 0 if columns else len(records)
+        raw = Raw(string_columns(columns)[0], flags, payload, extents, nameless_rows=nameless)
+        return flagged(raw, text)
+
+    def read_part(self, head: bytes, records: bytes, origin: int) -> Raw:
+        """Some records under the document element of the file; `origin` is where they begin."""
+        try:
+            return self.read(head + records + b"</" + root_name(head) + b">", origin=origin - len(head))
+        except RejectedBatchError as error:
+            place = f"{error.place} of the records from byte offset {origin}"
+            raise RejectedBatchError(error.reason, error.message, source_id=self.source_id, place=place) from None
 
 
 def _illegal(text: Text) -> Numbers:
@@ -80,7 +141,8 @@ def _records(root: etree._Element, shape: FileShape, *, source_id: str) -> list[
     if attribute:
         raise _unknown("an attribute", source_id)
     records = list(root)
-    check_counts(records=len(records), columns=0, source_id=source_id)
+    if len(records) > LIMITS.records:
+        check_counts(records=len(records), columns=0, source_id=source_id)
     for name in {record.tag for record in records} - {f"{prefix}{shape.record}"}:
         raise _unknown(etree.QName(name).localname, source_id)
     return records
@@ -95,8 +157,8 @@ class _Slot:
     inner: dict[str, "_Slot"] = field(default_factory=dict)
 
 
-def _table(records: list[etree._Element], shape: FileShape, *, source_id: str) -> tuple[pa.Table, tuple[Flag, ...]]:
-    columns: dict[str, list[str | None]] = {}
+def _columns(records: list[etree._Element], shape: FileShape, *, source_id: str) -> tuple[_Columns, tuple[Flag, ...]]:
+    columns: _Columns = {}
     repeated: set[int] = set()
     mixed: set[int] = set()
     prefix = f"{{{shape.namespace}}}" if shape.namespace else ""
@@ -122,7 +184,7 @@ def _table(records: list[etree._Element], shape: FileShape, *, source_id: str) -
     slots: dict[str, _Slot] = {}
     for row, record in enumerate(records):
         fill(row, record, slots, "")
-    return string_columns(columns)[0], row_flag("FIELD_REPEATED", repeated) + row_flag("RECORD_UNREADABLE", mixed)
+    return columns, row_flag("FIELD_REPEATED", repeated) + row_flag("RECORD_UNREADABLE", mixed)
 
 
 def _path(above: str, tag: str, prefix: str, *, source_id: str) -> str:

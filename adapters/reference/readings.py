@@ -3,41 +3,17 @@
 Works over the closed vocabulary of codes, once; `resolve.py` answers rows from what is found here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adapters.reference.explanations import Decider, Explanation
 from adapters.reference.units import UnitTables, vintages
-
-
-class Explanation(StrEnum):
-    """Why the answer is what it is. One a row."""
-
-    IN_FORCE = "IN_FORCE"  # the code is of the list of `as_of`
-    WHOLE = "WHOLE"  # the whole unit became part of one unit
-    RESIDENTS_DETERMINED = "RESIDENTS_DETERMINED"  # divided, but all residents went to one unit
-    RESIDENTS_SPLIT = "RESIDENTS_SPLIT"  # residents went to several units
-    RETIRED = "RETIRED"  # closed before the list; carried on by what it became
-    RETIRED_THEN_SPLIT = "RETIRED_THEN_SPLIT"  # closed before the list, and its successor was divided
-    OLD_CODE_AFTER_MERGER = "OLD_CODE_AFTER_MERGER"  # sent as a later list, exists only in an earlier one
-    NEW_CODE_BEFORE_MERGER = "NEW_CODE_BEFORE_MERGER"  # sent as an earlier list, exists only in a later one
-    SAME_UNDER_BOTH_LISTS = "SAME_UNDER_BOTH_LISTS"  # no vintage, and every reading leads to one unit
-    ONLY_IN_ONE_LIST = "ONLY_IN_ONE_LIST"  # no vintage, and only one list has the code
-    OTHER_READING_OUTSIDE_PROVINCE = "OTHER_READING_OUTSIDE_PROVINCE"  # no vintage; `within` rules the others out
-    VINTAGE_UNDECLARED = "VINTAGE_UNDECLARED"  # no vintage, and the readings lead to several units
-    LATER_UNIT_WHOLE = "LATER_UNIT_WHOLE"  # `as_of` lies before the list: the one unit it was made of
-    LATER_UNIT_OF_SEVERAL = "LATER_UNIT_OF_SEVERAL"  # `as_of` lies before the list: made of several units
-    LATER_UNIT_OF_NONE = "LATER_UNIT_OF_NONE"  # `as_of` lies before the list: no commune lay there
-    DISTRICT_CODE = "DISTRICT_CODE"
-    PROVINCE_CODE = "PROVINCE_CODE"
-    UNKNOWN_CODE = "UNKNOWN_CODE"
-    NO_CODE = "NO_CODE"
 
 
 @dataclass(frozen=True)
@@ -50,6 +26,11 @@ class Reading:
     resolutions: tuple[str, ...] = ()
     clauses: tuple[str, ...] = ()
     is_retired: bool = False
+    decided_by: Decider = Decider.LAW
+    divided: tuple[tuple[str, int], ...] = ()  # units on the way whose residents went apart, with their lists
+
+
+Read = Callable[[str, int], Reading | None]  # a code in one list, or None where that list does not know it
 
 
 @dataclass(frozen=True)
@@ -86,6 +67,7 @@ class CodeLists:
         changes = tables.change_dates
         self.vintages = vintages(tables)
         self.target = self.index_of(as_of)
+        self._read: dict[tuple[str, int], Reading | None] = {}
         self._forward = [_steps(tables, change, backwards=False) for change in changes]
         self._backward = [_steps(tables, change, backwards=True) for change in changes]
         communes = tables.units.filter(pc.equal(tables.units["level"], "commune"))
@@ -106,12 +88,18 @@ class CodeLists:
 
     def read(self, code: str, index: int) -> Reading | None:
         """One code read in one list, or None where that list does not know it."""
+        if (code, index) not in self._read and code in self.codes:  # what is remembered is bounded by the lists
+            self._read[code, index] = self._read_once(code, index)
+        return self._read.get((code, index))
+
+    def _read_once(self, code: str, index: int) -> Reading | None:
         if code in self.members[index]:
             return self._carry(code, index)
         if (became := self._retired.get((code, index))) is not None:
             onward = self._carry(became, index)
             explanation = Explanation.RETIRED if len(onward.units) == 1 else Explanation.RETIRED_THEN_SPLIT
-            return replace(onward, explanation=explanation, is_retired=True)
+            divided = ((code, index), *onward.divided) if onward.divided else ()
+            return replace(onward, explanation=explanation, is_retired=True, divided=divided)
         if index < len(self._forward) and code in self._forward[index]:  # a district without communes
             return self._carry(code, index) if index < self.target else Reading((), Explanation.DISTRICT_CODE, index)
         return None
@@ -122,14 +110,19 @@ class CodeLists:
             return Reading((code,), Explanation.IN_FORCE, index, _present(resolution), _present(clause))
         is_past = index < self.target
         order = range(index, self.target) if is_past else range(index - 1, self.target - 1, -1)
-        units, taken = [code], list[Pair]()
+        units, taken, divided = [code], list[Pair](), list[tuple[str, int]]()
         for change in order:
+            if is_past:
+                divided += [(one, change) for one in units if len(self._forward[change].get(one, ())) > 1]
             units, pairs = self._step(units, change, is_past=is_past)
             taken += pairs
+        if is_past and not taken and units == [code]:  # no later change names it: it stands as it was made
+            resolution, clause = self._legal_basis.get(code, (None, None))
+            return Reading((code,), Explanation.IN_FORCE, index, _present(resolution), _present(clause))
         explain = _explain_forward if is_past else _explain_backward
         resolutions = tuple(dict.fromkeys(pair.resolution for pair in taken))
         clauses = tuple(dict.fromkeys(pair.clause for pair in taken))
-        return Reading(tuple(units), explain(units, taken), index, resolutions, clauses)
+        return Reading(tuple(units), explain(units, taken), index, resolutions, clauses, divided=tuple(divided))
 
     def _step(self, units: list[str], change: int, *, is_past: bool) -> tuple[list[str], list[Pair]]:
         """One change on (or back): a unit the crosswalk does not name, and which the next list keeps, stays."""
@@ -185,46 +178,59 @@ def _explain_backward(units: list[str], _: list[Pair]) -> Explanation:
             return Explanation.LATER_UNIT_OF_SEVERAL
 
 
-def read_declared(lists: CodeLists, code: str, index: int) -> Reading | None:
-    """A code sent with its vintage: read in that list, else in the nearest earlier one, else in the nearest later."""
-    reading = lists.read(code, index)
-    if reading is not None:
-        return reading
-    for earlier in range(index - 1, -1, -1):
-        if reading := lists.read(code, earlier):
-            return replace(reading, explanation=Explanation.OLD_CODE_AFTER_MERGER)
-    for later in range(index + 1, len(lists.members)):
-        if reading := lists.read(code, later):
-            return replace(reading, explanation=Explanation.NEW_CODE_BEFORE_MERGER)
+def read_declared(read: Read, code: str, index: int, *, count: int) -> Reading | None:
+    """A code sent with its vintage: read in that list, else in the nearest earlier one, else in the nearest later.
+
+    `count` is the number of lists.
+    """
+    for number in (index, *range(index - 1, -1, -1), *range(index + 1, count)):
+        if (reading := read(code, number)) is not None:
+            return as_of_another_list(reading, index)
     return None
 
 
-def read_undeclared(lists: CodeLists, code: str, last: int, inside: frozenset[str] | None) -> Reading | None:
+def as_of_another_list(reading: Reading, declared: int) -> Reading:
+    """The reading with what is to be said where it is not of the declared list."""
+    if reading.list_index in (None, declared) or reading.decided_by is not Decider.LAW:
+        return reading
+    is_late = reading.list_index is not None and reading.list_index < declared
+    explanation = Explanation.OLD_CODE_AFTER_MERGER if is_late else Explanation.NEW_CODE_BEFORE_MERGER
+    return replace(reading, explanation=explanation)
+
+
+def read_undeclared(read: Read, code: str, last: int, inside: frozenset[str] | None, *, count: int) -> Reading | None:
     """A code sent without vintage, when lists 0 … `last` may have been meant: systems recode late, never early.
 
     `inside` are the communes of the source's province: readings wholly outside it are ruled out if one lies within.
     """
-    readings = [reading for index in range(last + 1) if (reading := lists.read(code, index))]
+    readings = [reading for index in range(last + 1) if (reading := read(code, index))]
     if not readings:
-        return read_declared(lists, code, last)
-    if last == 0 or (len(readings) == 1 and readings[0].is_retired):
+        return read_declared(read, code, last, count=count)
+    return among(readings, inside, is_only_list=last == 0)
+
+
+def among(readings: list[Reading], inside: frozenset[str] | None, *, is_only_list: bool = False) -> Reading:
+    """One answer from the readings of a code, or of a name, that no vintage tells apart: at least one reading."""
+    if is_only_list or (len(readings) == 1 and (readings[0].is_retired or readings[0].decided_by is Decider.HAMLET)):
         return readings[0]
     if len(readings) == 1:
         return replace(readings[0], explanation=Explanation.ONLY_IN_ONE_LIST)
     kept = readings if inside is None else [r for r in readings if inside.intersection(r.units)] or readings
-    units = tuple(sorted({unit for reading in kept for unit in reading.units}))
-    return Reading(
-        units,
-        _explain_undeclared(units, readings, kept),
-        kept[0].list_index if len(kept) == 1 else None,
-        tuple(dict.fromkeys(resolution for reading in kept for resolution in reading.resolutions)),
-        tuple(dict.fromkeys(clause for reading in kept for clause in reading.clauses)),
-    )
-
-
-def _explain_undeclared(units: tuple[str, ...], readings: list[Reading], kept: list[Reading]) -> Explanation:
+    one = union(kept, Explanation.VINTAGE_UNDECLARED)
     if len({unit for reading in readings for unit in reading.units}) == 1:
-        return Explanation.SAME_UNDER_BOTH_LISTS
-    if len(units) == 1 or len(kept) == 1:
-        return Explanation.OTHER_READING_OUTSIDE_PROVINCE
-    return Explanation.VINTAGE_UNDECLARED
+        return replace(one, explanation=Explanation.SAME_UNDER_BOTH_LISTS, decided_by=Decider.LAW)
+    if len(one.units) == 1 or len(kept) == 1:
+        return replace(one, explanation=Explanation.OTHER_READING_OUTSIDE_PROVINCE, decided_by=Decider.PROVINCE)
+    return one
+
+
+def union(readings: list[Reading], explanation: Explanation) -> Reading:
+    """Every unit that any of the readings allows."""
+    return Reading(
+        tuple(sorted({unit for reading in readings for unit in reading.units})),
+        explanation,
+        readings[0].list_index if len(readings) == 1 else None,
+        tuple(dict.fromkeys(resolution for reading in readings for resolution in reading.resolutions)),
+        tuple(dict.fromkeys(clause for reading in readings for clause in reading.clauses)),
+        divided=tuple(dict.fromkeys(one for reading in readings for one in reading.divided)),
+    )

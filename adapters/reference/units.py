@@ -78,6 +78,16 @@ POPULATION_WEIGHTS = pa.schema(
 )
 
 
+# Names a unit is also written by, beside the official one.
+ALIASES = pa.schema(
+    [
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("listed_on", pa.date32(), nullable=False),  # any day of the list in which the name is used
+    ]
+)
+
+
 @dataclass(frozen=True, eq=False)  # told apart by identity, so that what is computed from one can be kept
 class UnitTables:
     """What is known of units. Two rows of one unit never overlap in time."""
@@ -86,6 +96,7 @@ class UnitTables:
     crosswalk: pa.Table
     province_crosswalk: pa.Table
     retired: pa.Table
+    aliases: pa.Table | None = None  # ALIASES; null: none are known
 
     @cached_property
     def change_dates(self) -> tuple[date, ...]:
@@ -129,13 +140,17 @@ def _read_dated(pattern: str, schema: pa.Schema) -> pa.Table:
 
 @cache
 def load_units() -> UnitTables:
-    """Reads the unit tables once. A later event may come as rows of these files or as a new file of the same family."""
-    return UnitTables(
+    """The package's own tables, read once: those of 2025, and every event under `events/` since."""
+    from adapters.reference import unit_events  # noqa: PLC0415 - events change the tables that are declared here
+
+    base = UnitTables(
         units=_read_dated("units_*.csv", UNITS),
         crosswalk=_read_dated("crosswalk_*.csv", CROSSWALK),
         province_crosswalk=_read_dated("province_crosswalk_*.csv", PROVINCE_CROSSWALK),
         retired=read_table("retired_units.csv", RETIRED_UNITS),
+        aliases=_aliases(load_name_variants()),
     )
+    return unit_events.apply_all(base, unit_events.package_events())
 
 
 @cache
@@ -149,6 +164,17 @@ def load_name_variants() -> pa.Table:
     """Names of one unit that public sources write differently: vintage (old|new), code, kind, variants."""
     names = ("vintage", "code", "kind", "variants")
     return read_table("unit_name_variants.csv", pa.schema([pa.field(name, pa.string()) for name in names]))
+
+
+def _aliases(variants: pa.Table) -> pa.Table:
+    """Names that public sources write differently ("A [X] | B [Y]"), one row each, as ALIASES."""
+    first_list = pa.scalar(date(2025, 6, 30))
+    day = pc.if_else(pc.equal(variants["vintage"].combine_chunks(), "old"), first_list, pa.scalar(date(2025, 7, 1)))
+    names = pc.split_pattern(variants["variants"].combine_chunks(), " | ")
+    parents = pc.list_parent_indices(names)
+    plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.list_flatten(names), r"\[.*\]", ""))
+    columns = {"code": variants["code"].combine_chunks().take(parents), "name": plain, "listed_on": day.take(parents)}
+    return pa.table(columns).cast(ALIASES)
 
 
 def vintages(tables: UnitTables | None = None) -> tuple[date, ...]:
@@ -167,50 +193,54 @@ def units_on(on: date, *, level: str = "commune", tables: UnitTables | None = No
 
 
 @lru_cache(maxsize=64)
-def _attribute_tables(on: date) -> pa.Table:
+def _attribute_tables(on: date, tables: UnitTables) -> pa.Table:
     levels = ("province", "district", "commune")
-    return pa.concat_tables([units_on(on, level=level) for level in levels]).combine_chunks()
+    return pa.concat_tables([units_on(on, level=level, tables=tables) for level in levels]).combine_chunks()
 
 
-def _attribute_of(codes: pa.Array, on: date, column: str) -> pa.Array:
-    table = _attribute_tables(on)
+def _attribute_of(codes: pa.Array, on: date, column: str, tables: UnitTables | None) -> pa.Array:
+    table = _attribute_tables(on, tables or load_units())
     positions = pc.index_in(codes, value_set=table["code"].combine_chunks())
     return pc.take(table[column].combine_chunks(), positions)
 
 
-def name_of(codes: pa.Array, on: date) -> pa.Array:
+def name_of(codes: pa.Array, on: date, *, tables: UnitTables | None = None) -> pa.Array:
     """The official name of each province (2 digits), district (3) or commune (5) on one day; null if not in force."""
-    return _attribute_of(codes, on, "name")
+    return _attribute_of(codes, on, "name", tables)
 
 
-def province_of(codes: pa.Array, on: date) -> pa.Array:
+def province_of(codes: pa.Array, on: date, *, tables: UnitTables | None = None) -> pa.Array:
     """The province code each unit lay in on one day; null where the code was not in force."""
-    return _attribute_of(codes, on, "province_code")
+    return _attribute_of(codes, on, "province_code", tables)
 
 
-def unit(code: str, on: date) -> Unit | None:
+def unit(code: str, on: date, *, tables: UnitTables | None = None) -> Unit | None:
     """One unit as it stood on one day, or None."""
-    table = _attribute_tables(on)
+    table = _attribute_tables(on, tables or load_units())
     rows = table.filter(pc.equal(table["code"], code)).to_pylist()
     return Unit(**{name: rows[0][name] for name in Unit.__dataclass_fields__}) if rows else None
 
 
-@cache
-def lineage() -> pa.Table:
+def lineage(tables: UnitTables | None = None) -> pa.Table:
     """Every pair old → new with both names: from_code, from_name, from_province, to_code, to_name, to_province,
     effective_on, relation, residents, resolution, clause."""
-    pairs = load_units().crosswalk
+    return _lineage(tables or load_units())
+
+
+@lru_cache(maxsize=8)
+def _lineage(tables: UnitTables) -> pa.Table:
+    pairs = tables.crosswalk
     parts = []
-    for change in load_units().change_dates:
+    for change in tables.change_dates:
         rows = pairs.filter(pc.equal(pairs["effective_on"], pa.scalar(change)))
         before, from_codes, to_codes = change - timedelta(days=1), rows["from_code"], rows["to_code"]
         columns = {
             "from_code": from_codes,
-            "from_name": name_of(from_codes, before),
-            "from_province": province_of(from_codes, before),
+            "from_name": name_of(from_codes, before, tables=tables),
+            "from_province": province_of(from_codes, before, tables=tables),
             "to_code": to_codes,
-            "to_name": name_of(to_codes, change),
-            "to_province": province_of(to_codes, change),
+            "to_name": name_of(to_codes, change, tables=tables),
+            "to_province": province_of(to_codes, change, tables=tables),
         }
         legal = {name: rows[name] for name in ("effective_on", "relation", "residents", "resolution", "clause")}
         parts.append(pa.table(columns | legal))

@@ -6,6 +6,18 @@
 
 from adapters.simulator.country import Country, Phase, simulate
 from adapters.simulator.exports import ExportFile, Truth, exports, truth
-from adapters.simulator.rates import RATES, Fault, Rates
+from adapters.simulator.rates import HEAVY, RATES, Fault, Rates
 
-__all__ = ["RATES", "Country", "ExportFile", "Fault", "Phase", "Rates", "Truth", "exports", "simulate", "truth"]
+__all__ = [
+    "HEAVY",
+    "RATES",
+    "Country",
+    "ExportFile",
+    "Fault",
+    "Phase",
+    "Rates",
+    "Truth",
+    "exports",
+    "simulate",
+    "truth",
+]

@@ -20,6 +20,9 @@ from adapters.simulator.rates import Fault, Rates
 
 EXPORTED_BEFORE, EXPORTED_AFTER = date(2025, 6, 20), date(2025, 8, 15)
 
+_FIRST_DEATH, _DAYS_OF_DEATHS = EXPORTED_BEFORE + timedelta(days=1), 45
+_UNTIL_REGISTERED = np.timedelta64(3, "D")  # from a death to its entry
+
 _IDENTITY_FAULTS = (
     Fault.NUMBER_ABSENT | Fault.CMND_ONLY | Fault.YEAR_ONLY_BIRTH | Fault.NAME_ORDER | Fault.NAME_TYPO
     | Fault.TONE_PLACE | Fault.BIRTH_DISAGREES | Fault.TWO_NUMBERS | Fault.SHARED_CMND | Fault.CAPITALS
@@ -43,7 +46,7 @@ class Summer:
 
     world: World  # with the homes of those who moved house
     home_after: Numbers
-    has_died: Mask  # of people
+    died_on: npt.NDArray[np.datetime64]  # of people; NaT who lives
     has_birth: Mask  # of households
     is_unverified: Mask  # of homes: in a divided commune, not yet assigned by the local police
     commune_is_recoded: Mask  # of communes, in systems that declare no vintage
@@ -62,11 +65,20 @@ def draw_summer(rng: Rng, world: World, rates: Rates) -> Summer:
     return Summer(
         world=replace(world, homes=after),
         home_after=home_after,
-        has_died=(rng.random(len(people.male)) < rates.died) & ~world.is_born_later,
+        died_on=_deaths(rng.random(len(people.male)), world, rates),
         has_birth=has_birth,
         is_unverified=_unverified(rng, world, len(after.commune), rates),
         commune_is_recoded=rng.random(len(world.places.code)) < rates.recoded_communes,
     )
+
+
+def _deaths(draw: npt.NDArray[np.float64], world: World, rates: Rates) -> npt.NDArray[np.datetime64]:
+    """The days on which people die, evenly over the summer."""
+    has_died = (draw < rates.died) & ~world.is_born_later
+    died_on = np.full(len(draw), np.datetime64("NaT", "D"))
+    day = np.floor(draw[has_died] / max(rates.died, 1e-9) * _DAYS_OF_DEATHS).astype("timedelta64[D]")
+    died_on[has_died] = np.datetime64(_FIRST_DEATH) + day
+    return died_on
 
 
 def _near(rng: Rng, world: World, moved: Numbers) -> Numbers:
@@ -96,8 +108,7 @@ def births(rng: Rng, summer: Summer, source: Source, *, first_key: int) -> Claim
     rows = rows if kind is not RecordKind.HOUSEHOLD else rows[:0]
     claims = make_claims(rng, world, kind, rows, world.people.household[rows], first_key=first_key)
     home = summer.home_after[claims.home]
-    claims.columns["unit_code"] = world.places.code[world.homes.commune[home]].astype(object)
-    claims.columns["unit_code"] = _codes(summer, claims, home, _recodes(summer, source, home), claims.is_left)
+    _write_units(summer, claims, home, _recodes(summer, source, home), is_moved=np.ones(len(home), np.bool_))
     registered = world.people.birth[rows] + np.timedelta64(9, "D")
     first = np.datetime64(MERGER + timedelta(days=1))
     return replace(claims, home=home, moment=np.maximum(registered, first).astype("datetime64[m]"))
@@ -115,7 +126,10 @@ def _recodes(summer: Summer, source: Source, home: Numbers) -> Mask:
 def changed_claims(
     rng: Rng, summer: Summer, source: Source, versions: Versions, rates: Rates
 ) -> tuple[Claims, Numbers]:
-    """What one system sends after the merger: changed claims, and the rows of `held` that they are versions of."""
+    """What one system sends after the merger: changed claims, and the rows of `held` that they are versions of.
+
+    The register of the dead says so if its dialect can, else it sends them no more; one they had left does not know.
+    """
     held, world = versions.held, summer.world
     home = summer.home_after[held.home]
     is_moved = home != held.home
@@ -126,13 +140,20 @@ def changed_claims(
     is_replaced = _number_replaced(rng, held, rates)
     grows = (held.kind is RecordKind.HOUSEHOLD) & summer.has_birth[world.people.household[held.person]]
     is_changed = is_recoded | is_moved | is_corrected | is_replaced | grows
-    rows = np.flatnonzero(is_changed & ~waits & ~summer.has_died[held.person])
+    died_on, is_unaware = summer.died_on[held.person], held.is_left & (held.kind is RecordKind.PERSON)
+    is_told = ~np.isnat(died_on) & ~is_unaware & (source.dialect.mapping_to("died_on") is not None)
+    rows = np.flatnonzero((is_changed | is_told) & ~waits & (np.isnat(died_on) | is_unaware | is_told))
     claims = _with_changes(versions, is_corrected, is_replaced, grows)
+    if held.kind is RecordKind.PERSON:
+        claims.columns["died_on"] = np.where(is_told, died_on, np.datetime64("NaT", "D"))
     claims.faults[is_moved] &= ~(_UNRECODABLE | Fault.HOMONYM_COMMUNE).value
     keeps_old = _keeps_old_code(rng, summer, home, is_recoded & (len(source.unit_codes) > 0), rates)
     claims.faults[keeps_old] |= Fault.OLD_CODE_AFTER_MERGER.value
-    claims.columns["unit_code"] = _codes(summer, claims, home, is_recoded & ~keeps_old, is_moved)
-    return replace(claims, home=home, moment=_moments(rng, source, is_recoded)).take(rows), rows
+    _write_units(summer, claims, home, is_recoded & ~keeps_old, is_moved=is_moved)
+    moment = _moments(rng, source, is_recoded)
+    registered = (died_on + _UNTIL_REGISTERED).astype(moment.dtype)
+    moment = np.where(is_told, np.fmax(moment, registered), moment)
+    return replace(claims, home=home, moment=moment).take(rows), rows
 
 
 def _number_replaced(rng: Rng, held: Claims, rates: Rates) -> Mask:
@@ -161,20 +182,22 @@ def _with_changes(versions: Versions, is_corrected: Mask, is_replaced: Mask, gro
 def _keeps_old_code(rng: Rng, summer: Summer, home: Numbers, is_recoded: Mask, rates: Rates) -> Mask:
     """Rows on which the old code was left where it names nothing new."""
     places, commune = summer.world.places, summer.world.homes.commune[home]
-    eligible = is_recoded & ~np.isin(places.code[commune], np.unique(places.successors))
+    eligible = is_recoded & ~places.is_reissued[commune]
     share = eligible.mean() if eligible.any() else 1.0
     chosen: Mask = eligible & (rng.random(len(commune)) < rates.old_code_after_merger / share)
     return chosen
 
 
-def _codes(summer: Summer, claims: Claims, home: Numbers, is_new: Mask, is_moved: Mask) -> npt.NDArray[np.object_]:
-    """Today's code where recoded (of the wrong commune where that was on record), else as held."""
-    world = summer.world
+def _write_units(summer: Summer, claims: Claims, home: Numbers, is_new: Mask, *, is_moved: Mask) -> None:
+    """Today's code and name where recoded (of the wrong commune where that was on record), else as held."""
+    world, columns = summer.world, claims.columns
     places, commune = world.places, world.homes.commune[home]
-    held = np.where(is_moved, places.code[commune].astype(object), claims.columns["unit_code"])
     is_homonym = (claims.faults & Fault.HOMONYM_COMMUNE.value) != 0
-    wrong = places.successors[places.homonym[commune], 0]
-    return np.where(is_new, np.where(is_homonym, wrong, world.homes.unit[home]).astype(object), held)
+    today = np.where(is_homonym, places.successors[places.homonym[commune], 0], world.homes.unit[home])
+    former = {"unit_code": places.code[commune].astype(object), "unit_name": places.whole_name[commune]}
+    held = {name: np.where(is_moved, there, columns.get(name, there)) for name, there in former.items()}
+    columns["unit_code"] = np.where(is_new, today.astype(object), held["unit_code"])
+    columns["unit_name"] = np.where(is_new, places.names_today(today), held["unit_name"])
 
 
 def _moments(rng: Rng, source: Source, is_recoded: Mask) -> npt.NDArray[np.datetime64]:

@@ -170,6 +170,7 @@ def make_claims(
         _moments(rng, len(person), _FIRST_LEFT, _LAST_LEFT),
         _moments(rng, len(person), _FIRST_RECORD, _LAST_RECORD),
     )
+    moment = np.maximum(moment, world.people.birth[person].astype(moment.dtype))  # nobody is on record before birth
     former = world.places.former[world.homes.commune[home]]
     serial = [f"{number:07d}" for number in range(first_key, first_key + len(person))]
     differs = world.identity.sex_digit_differs[person]
@@ -230,7 +231,8 @@ def _insurance_columns(rng: Rng, world: World, person: Numbers, is_second: Mask 
     number = np.where(second, identity.second_insurance_number[person], identity.insurance_number[person])
     # The number is the end of every card that is not yet replaced.
     head = np.array([card[:-10] for card in identity.health_card[person]], object)
-    start = np.datetime64("2025-01-01") + rng.integers(0, 150, len(person)).astype("timedelta64[D]")
+    drawn = np.datetime64("2025-01-01") + rng.integers(0, 150, len(person)).astype("timedelta64[D]")
+    start = np.maximum(drawn, world.people.birth[person])
     return _identity_columns(world, person) | {
         "insurance_number": number,
         "health_card": head + number,

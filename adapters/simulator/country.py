@@ -28,6 +28,7 @@ from adapters.simulator.names import Rng
 from adapters.simulator.places import Mask, Numbers, Places, load_places
 from adapters.simulator.rates import RATES, Fault, Rates
 from adapters.simulator.rendering import VIETNAM_SECONDS, floored_versions
+from adapters.simulator.slips import add_slips
 
 RECORDS_PER_FILE = 2_000
 _RECORDS_PER_HOUSEHOLD = 12.6  # a first guess, corrected by what comes out
@@ -46,6 +47,7 @@ class Phase(StrEnum):
 TRUTH = (
     pa.field("person_id", pa.int64()),  # null for a household
     pa.field("household_id", pa.int64()),  # null for a place the person has left
+    pa.field("home", pa.int64()),  # row of the world's homes
     pa.field("right_unit", pa.string()),  # where the place truly lies today
     pa.field("faults", pa.int64(), nullable=False),  # bits of Fault
     pa.field("file", pa.int32(), nullable=False),  # of its phase, from 0
@@ -123,6 +125,7 @@ def _draw(seed: int, provinces: tuple[str, ...], setting: _Setting) -> Country:
     world = draw_world(rng, setting.places, setting.households, setting.rates)
     right = draw_claims(rng, world, setting.rates)
     summer = draw_summer(rng, world, setting.rates)
+    slips = np.random.default_rng([seed, 1])  # of their own, so that they change nothing else that a seed gives
     systems = {}
     for kind in RecordKind:
         sources = [s for p in provinces for s in setting.catalogue.provinces[p].sources if s.kind is kind]
@@ -130,12 +133,13 @@ def _draw(seed: int, provinces: tuple[str, ...], setting: _Setting) -> Country:
         for source in sources:
             rows = np.flatnonzero(held.former == source.former_province_code)
             versions = Versions(held.take(rows), right[kind].take(rows))
-            systems[source.source_id] = _system(rng, summer, source, versions, setting, first_key=len(held.key) + 1)
+            sending = _Sending(rng, slips, source, setting)
+            systems[source.source_id] = _system(sending, summer, versions, first_key=len(held.key) + 1)
     return Country(seed, provinces, setting.rates, summer.world, systems)
 
 
 def _traits(claims: Claims, sources: list[Source]) -> Traits:
-    legacy = [s.former_province_code for s in sources if s.dialect.file.charset is Charset.TCVN3]
+    legacy = [s.former_province_code for s in sources if s.charset is not Charset.UTF_8]
     numbers = [s.former_province_code for s in sources if _keeps_numbers(s)]
     return Traits(is_legacy=np.isin(claims.former, legacy), keeps_numbers=np.isin(claims.former, numbers))
 
@@ -145,13 +149,27 @@ def _keeps_numbers(source: Source) -> bool:
     return mapping is not None and mapping.is_number
 
 
-def _system(
-    rng: Rng, summer: Summer, source: Source, versions: Versions, setting: _Setting, *, first_key: int
-) -> System:
-    before = tabulate(versions.held, summer.world, source, EXPORTED_BEFORE)
+@dataclass(frozen=True)
+class _Sending:
+    """One system at work."""
+
+    rng: Rng
+    slips: Rng
+    source: Source
+    setting: _Setting
+
+
+def _system(sending: _Sending, summer: Summer, versions: Versions, *, first_key: int) -> System:
+    rng, source, setting = sending.rng, sending.source, sending.setting
+
+    def tabulated(claims: Claims, exported_on: date) -> pa.Table:
+        table = tabulate(claims, summer.world, source, exported_on)
+        return add_slips(sending.slips, table, source, setting.rates)
+
+    before = tabulated(versions.held, EXPORTED_BEFORE)
     changed, rows = changed_claims(rng, summer, source, versions, setting.rates)
     born = births(rng, summer, source, first_key=first_key)
-    tables = [tabulate(claims, summer.world, source, EXPORTED_AFTER) for claims in (changed, born)]
+    tables = [tabulated(claims, EXPORTED_AFTER) for claims in (changed, born)]
     after = pa.concat_tables(tables).combine_chunks()
     second = [_laid_out(rng, after, setting)]
     for again in _resent(rng, before.take(pa.array(rows)), after, setting.rates):
@@ -181,6 +199,7 @@ def tabulate(claims: Claims, world: World, source: Source, exported_on: date) ->
         "unit_vintage": pa.array([source.unit_vintage(exported_on)] * len(home), pa.date32()),
         "person_id": pa.nulls(len(home), pa.int64()) if claims.kind is RecordKind.HOUSEHOLD else claims.person,
         "household_id": pa.array(household, mask=household < 0),
+        "home": home,
         "right_unit": homes.unit[home].astype(object),
         "faults": claims.faults,
         "file": np.zeros(len(home), np.int32),

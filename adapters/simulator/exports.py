@@ -10,17 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from adapters.canonical import RecordKind
 from adapters.simulator.country import Country, Phase, System, file_count
 from adapters.simulator.rates import Fault
 from adapters.simulator.rendering import render
+from adapters.simulator.slips import held_with_slips, raw_with_slips
 from adapters.simulator.writers import SUFFIXES, write
-
-_NAMES = {
-    RecordKind.PERSON: "full_name",
-    RecordKind.HOUSEHOLD: "head_name",
-    RecordKind.INSURANCE: "full_name",
-}
 
 
 @dataclass(frozen=True)
@@ -76,15 +70,9 @@ def files(system: System, phase: Phase) -> Iterator[pa.Table]:
 
 
 def raw_rows(rows: pa.Table, system: System) -> pa.Table:
-    """The source's own columns of some rows, with what is wrong in how names are typed."""
-    name = _NAMES[system.source.kind]
-    faults = rows["faults"].to_numpy()
-    text = rows[name].combine_chunks()
-    stroke = pc.replace_substring(text, "\u0110", "\u00d0")
-    text = pc.if_else(pa.array((faults & Fault.D_STROKE.value) != 0), stroke, text)
-    apart = pc.utf8_normalize(text, form="NFD")
-    text = pc.if_else(pa.array((faults & Fault.NFD.value) != 0), apart, text)
-    return render(rows.set_column(rows.schema.get_field_index(name), name, text), system.source)
+    """The source's own columns of some rows, with what is wrong in how they are typed."""
+    source = system.source
+    return raw_with_slips(render(held_with_slips(rows, source), source), rows, source)
 
 
 def truth(country: Country) -> Truth:

@@ -33,12 +33,12 @@ _OFFICIAL = "(" + "|".join(official for official, _ in _TONE_PLACES) + r")(\s|$)
 class Traits:
     """What the system of each record can do wrong, by row."""
 
-    is_legacy: Mask  # text in TCVN3, where composition and Ð cannot go wrong
+    is_legacy: Mask  # text in a legacy charset, where composition and Ð cannot go wrong
     keeps_numbers: Mask  # unit codes are numbers, so that a district's code cannot be told from a commune's
 
 
 def add_faults(rng: Rng, world: World, claims: Claims, rates: Rates, traits: Traits) -> Claims:
-    """The claims with faults of identity, name and place; `columns` gains `unit_code`, as held before the merger."""
+    """The claims with faults of identity, name and place; `columns` gains the unit's code and name, as held before."""
     work = _Work(rng, claims)
     if claims.kind is not RecordKind.HOUSEHOLD:
         _cards(work, rates)
@@ -164,11 +164,16 @@ def _misspelt(name: str, kind: float, place: float) -> str:
 def _places(work: _Work, world: World, rates: Rates, traits: Traits) -> None:
     places, commune = world.places, world.homes.commune[work.claims.home]
     work.columns["unit_code"] = places.code[commune].astype(object)
+    work.columns["unit_name"] = places.whole_name[commune]
     homonym = work.choose(Fault.HOMONYM_COMMUNE, rates.homonym_commune, places.homonym[commune] >= 0)
     work.replace("unit_code", homonym, places.code[places.homonym[commune]].astype(object))
+    work.replace("unit_name", homonym, places.whole_name[places.homonym[commune]])
     has_retired = (places.retired_code[commune] != "") & ~homonym
     retired = work.choose(Fault.RETIRED_CODE, min(rates.retired_code, has_retired.mean() / 2), has_retired)
     work.replace("unit_code", retired, places.retired_code[commune].astype(object))
+    work.replace("unit_name", retired, places.retired_name[commune])
     tellable = ~homonym & ~retired & ~traits.keeps_numbers
     district = work.choose(Fault.DISTRICT_CODE, rates.district_code, tellable, of_all=False)
     work.replace("unit_code", district, places.district[commune].astype(object))
+    districts = [name.partition(", ")[2] for name in work.columns["unit_name"][district]]
+    work.columns["unit_name"][district] = np.array(districts, object)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, cached_property
 from statistics import median
 
 import numpy as np
@@ -21,6 +22,7 @@ BEFORE, MERGER = date(2025, 6, 30), date(2025, 7, 1)
 Texts = npt.NDArray[np.str_]
 Numbers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,26 @@ class Places:
     weight: npt.NDArray[np.float64]  # people
     successors: Texts  # communes × most successors: where residents may live today
     successor_counts: Numbers
+    whole_name: Objects  # with its district and province behind commas
     retired_code: Texts  # a code closed in 2023–2025 that became this commune, or ""
+    retired_name: Objects  # its name then, with its province behind a comma
     homonym: Numbers  # row of a commune of the same name in today's province, or −1
 
     @property
     def is_ambiguous(self) -> Mask:
         """Communes whose residents went to several units."""
         return self.successor_counts > 1
+
+    @cached_property
+    def is_reissued(self) -> Mask:
+        """Communes whose code is one of today's codes as well, of whatever unit."""
+        return np.isin(self.code, np.unique(self.successors))
+
+    def names_today(self, units: Texts) -> Objects:
+        """The names of today's units with their province behind a comma; "" for a code of no such unit."""
+        codes, names = _names_today()
+        at = np.minimum(np.searchsorted(codes, units), len(codes) - 1)
+        return np.where(codes[at] == units, names[at], "")
 
     def rows_of(self, former: str) -> Numbers:
         """The rows of one former province."""
@@ -58,6 +73,7 @@ def load_places(provinces: Sequence[str]) -> Places:
     successors, weights = _successors(), _commune_weights(set(provinces))
     width = max(len(successors[row["code"]]) for row in rows)
     retired = _retired_codes()
+    districts, above = _names_of("district"), _names_of("province")
     province = [formers[row["province_code"]] for row in rows]
     return Places(
         code=np.array([row["code"] for row in rows]),
@@ -69,7 +85,13 @@ def load_places(provinces: Sequence[str]) -> Places:
         weight=np.array([weights[row["code"]] for row in rows]),
         successors=np.array([(successors[row["code"]] + [""] * width)[:width] for row in rows]),
         successor_counts=np.array([len(successors[row["code"]]) for row in rows]),
-        retired_code=np.array([retired.get(row["code"], "") for row in rows]),
+        whole_name=np.array(
+            [f"{row['name']}, {districts[row['district_code']]}, {above[row['province_code']]}" for row in rows], object
+        ),
+        retired_code=np.array([retired.get(row["code"], ("", ""))[0] for row in rows]),
+        retired_name=np.array(
+            [f"{retired.get(row['code'], ('', ''))[1]}, {above[row['province_code']]}" for row in rows], object
+        ),
         homonym=_homonyms([row["name"] for row in rows], province),
     )
 
@@ -81,6 +103,7 @@ def _formers(provinces: Sequence[str]) -> dict[str, str]:
     return {before: today for before, today in zip(*columns, strict=True) if today in provinces}
 
 
+@cache
 def _successors() -> dict[str, list[str]]:
     """Old commune → the units its residents may live in today: one where all went, several where some did."""
     pairs = lineage()
@@ -88,7 +111,7 @@ def _successors() -> dict[str, list[str]]:
     found = defaultdict(list)
     for before, today in zip(moving["from_code"].to_pylist(), moving["to_code"].to_pylist(), strict=True):
         found[before].append(today)
-    return found
+    return dict(found)
 
 
 def _commune_weights(provinces: set[str]) -> dict[str, float]:
@@ -118,10 +141,27 @@ def _commune_weights(provinces: set[str]) -> dict[str, float]:
     return weights
 
 
-def _retired_codes() -> dict[str, str]:
+@cache
+def _retired_codes() -> dict[str, tuple[str, str]]:
+    """Old commune → a code closed before it and the name that had."""
     retired = load_units().retired
     closed = retired.filter(pc.equal(retired["status"], "retired_code")).sort_by("former_code")
-    return dict(zip(closed["unit_code"].to_pylist(), closed["former_code"].to_pylist(), strict=True))
+    return {row["unit_code"]: (row["former_code"], row["former_name"]) for row in closed.to_pylist()}
+
+
+def _names_of(level: str) -> dict[str, str]:
+    units = units_on(BEFORE, level=level)
+    return dict(zip(units["code"].to_pylist(), units["name"].to_pylist(), strict=True))
+
+
+@cache
+def _names_today() -> tuple[Texts, Objects]:
+    """Today's units in the order of their codes."""
+    units, provinces = units_on(MERGER), units_on(MERGER, level="province")
+    above = dict(zip(provinces["code"].to_pylist(), provinces["name"].to_pylist(), strict=True))
+    rows = units.select(["name", "province_code"]).to_pylist()
+    names = np.array([f"{row['name']}, {above[row['province_code']]}" for row in rows], object)
+    return np.array(units["code"].to_pylist()), names
 
 
 def _homonyms(names: list[str], provinces: list[str]) -> Numbers:

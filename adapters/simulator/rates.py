@@ -3,7 +3,7 @@
 Shares are of what the comment names, between 0 and 1. A test counts each fault in what is written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 
 
@@ -23,7 +23,7 @@ class Rates:
 
     # From 20 June to 15 August 2025
     born: float = 0.008  # of households have a new child
-    died: float = 0.004  # of people: their records are not sent again
+    died: float = 0.004  # of people: said where they lived, or sent no more; unknown where they had left
     moved_house: float = 0.012  # of households, inside their former province
     corrected: float = 0.02  # of records: what was wrong with them has been put right
     unverified_split: float = 0.40  # of residents of ambiguous splits: not yet verified, so not sent again
@@ -50,6 +50,20 @@ class Rates:
     old_code_after_merger: float = 0.01  # after 1 July, from a system that sends new codes
     date_impossible: float = 0.002  # 31 February
 
+    # Slips of one export, of the records in which they can occur (`slips.py`); the register itself is not wrong
+    number_lost_zero: float = 0.004  # a spreadsheet made the personal number an integer
+    unit_lost_zero: float = 0.002  # and the unit code
+    number_too_long: float = 0.001  # a thirteenth digit
+    invisible: float = 0.002  # zero-width and direction-changing characters in the name
+    legacy_text: float = 0.0005  # the name is pasted from a TCVN3 document
+    mixed_script: float = 0.0005  # a letter of the name is the Cyrillic one that looks the same
+    insurance_is_personal: float = 0.002  # since 1 August 2025: the personal number in the insurance number's column
+    wrong_list: float = 0.002  # the ethnic group by the other official numbering
+    bare_unit_name: float = 0.05  # a name without its district and province (where units are named)
+    unlisted_sex: float = 0.001  # a code that no list has
+    clock_ahead: float = 0.001  # changed after the day of export
+    period_reversed: float = 0.001  # of insurance: ends before it begins
+
     # Faults of delivery, of the records of one export
     key_missing: float = 0.002  # extra rows, at least one a system
     sent_twice: float = 0.002  # extra rows in the same file, at least one a system
@@ -58,6 +72,16 @@ class Rates:
 
 
 RATES = Rates()
+
+# Everything that can go wrong goes wrong often: for tests of whoever must notice.
+HEAVY = replace(
+    RATES, number_absent=0.1, cmnd_only=0.1, year_only_birth=0.1, name_order=0.05, name_typo=0.05, tone_place=0.3,
+    sex_digit=0.1, birth_disagrees=0.05, two_numbers=0.05, shared_cmnd=0.1, capitals=0.2, nfd=0.2, d_stroke=0.5,
+    homonym_commune=0.1, retired_code=0.1, district_code=0.1, old_code_after_merger=0.1, date_impossible=0.1,
+    number_lost_zero=0.1, unit_lost_zero=0.1, number_too_long=0.1, invisible=0.1, legacy_text=0.05, mixed_script=0.05,
+    insurance_is_personal=0.1, wrong_list=0.2, bare_unit_name=0.3, unlisted_sex=0.1, clock_ahead=0.1,
+    period_reversed=0.1, key_missing=0.02, sent_twice=0.02, resent_old=0.05, resent_same=0.05,
+)  # fmt: skip
 
 
 class Fault(IntFlag):
@@ -86,6 +110,22 @@ class Fault(IntFlag):
     RESENT_OLD = 1 << 20
     RESENT_SAME = 1 << 21
 
+    NUMBER_LOST_ZERO = 1 << 22
+    UNIT_LOST_ZERO = 1 << 23
+    NUMBER_TOO_LONG = 1 << 24
+    INVISIBLE = 1 << 25
+    LEGACY_TEXT = 1 << 26
+    WRONG_LIST = 1 << 27
+    UNLISTED_SEX = 1 << 28
+    CLOCK_AHEAD = 1 << 29
+    PERIOD_REVERSED = 1 << 30
+    BARE_UNIT_NAME = 1 << 31
+    MIXED_SCRIPT = 1 << 32
+    INSURANCE_IS_PERSONAL = 1 << 33
+
 
 # Faults after which the canonical row no longer equals what the system holds: the reader refuses or empties something.
-UNREADABLE = Fault.DATE_IMPOSSIBLE | Fault.KEY_MISSING | Fault.SENT_TWICE
+UNREADABLE = (
+    Fault.DATE_IMPOSSIBLE | Fault.KEY_MISSING | Fault.SENT_TWICE | Fault.NUMBER_TOO_LONG | Fault.LEGACY_TEXT
+    | Fault.UNLISTED_SEX | Fault.CLOCK_AHEAD
+)  # fmt: skip

@@ -5,7 +5,6 @@
 """
 
 import re
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from adapters.canonical import SCHEMAS
 from adapters.catalogue import Source
 from adapters.declaration import Charset, ColumnMapping
-from adapters.reference.units import read_table
+from adapters.readers.charsets import letters
 from adapters.steps.lists import code_list
 
 VIETNAM_SECONDS = 7 * 3600
@@ -99,7 +98,7 @@ def _written(held: pa.Table, mapping: ColumnMapping) -> pa.Array:
     match mapping.steps[-1]:
         case "partial_date":
             return _partial_dates(*values, styles=mapping.styles)
-        case "day":
+        case "day" | "past_day":
             return _days(values[0], mapping.styles)
         case "moment":
             return _moments(values[0], mapping.styles)
@@ -209,25 +208,17 @@ def _clock(seconds: pa.Array) -> dict[str, pa.Array]:
     }
 
 
-@cache
-def tcvn3_letters() -> dict[str, tuple[int, bool]]:
-    """Letter → its byte in TCVN3, and whether it shares it with the lower-case letter."""
-    schema = pa.schema([(name, pa.string()) for name in ("char", "tcvn3_byte_hex", "tcvn3_note")])
-    return {
-        row["char"]: (int(row["tcvn3_byte_hex"], 16), row["tcvn3_note"].startswith("no own byte"))
-        for row in read_table("legacy_charsets.csv", schema).to_pylist()
-    }
-
-
 def _in_tcvn3(text: pa.Array) -> pa.Array:
     """As TCVN3 can say it: capitals without a byte of their own become small."""
-    small = str.maketrans({letter: letter.lower() for letter, (_, shared) in tcvn3_letters().items() if shared})
+    own = letters(Charset.TCVN3)
+    small = str.maketrans({letter.upper(): letter for letter in own if letter.upper() not in own})
     coded = pc.dictionary_encode(text)
     words = [word.translate(small) for word in coded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(coded.indices)
 
 
 def _recased(text: pa.Array) -> pa.Array:
-    """All capitals again where the plain letters are."""
-    plain = pc.and_(pc.match_substring_regex(text, "[A-Z]"), pc.invert(pc.match_substring_regex(text, "[a-z]")))
+    """All capitals again where a capital within a word says so and no small plain letter denies it."""
+    inner = pc.match_substring_regex(text, r"[A-Z\x{C0}-\x{24F}\x{1E00}-\x{1EFF}][A-Z]")
+    plain = pc.and_(inner, pc.invert(pc.match_substring_regex(text, "[a-z]")))
     return pc.if_else(plain, pc.utf8_upper(text), text)

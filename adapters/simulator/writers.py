@@ -2,16 +2,21 @@
 
 import csv
 import io
+import struct
+import unicodedata
 import zipfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
 
-from adapters.declaration import Charset, Dialect, FileFormat, FileShape
-from adapters.simulator.rendering import tcvn3_letters
+from adapters.declaration import Charset, ColumnMapping, Dialect, FileFormat, FileShape
+from adapters.readers.charsets import encode
 
 _SERIAL_ORIGIN = datetime(1899, 12, 30)  # noqa: DTZ001  (a spreadsheet knows no zone)
 _ZIP_DATE = (2025, 1, 1, 0, 0, 0)
@@ -29,6 +34,8 @@ SUFFIXES = {
     FileFormat.XLSX: "xlsx",
     FileFormat.XML: "xml",
     FileFormat.JSONL: "jsonl",
+    FileFormat.DBF: "dbf",
+    FileFormat.FIXED_WIDTH: "txt",
     FileFormat.ARROW: "arrow",
 }
 
@@ -37,15 +44,20 @@ def write(raw: pa.Table, dialect: Dialect) -> bytes:
     """One file of the dialect's own format; the same table always gives the same bytes."""
     match dialect.file.format:
         case FileFormat.CSV:
-            return write_csv(raw, dialect.file)
+            payload = write_csv(raw, dialect.file, title=dialect.title)
         case FileFormat.XLSX:
-            return write_xlsx(raw, dialect)
+            payload = write_xlsx(raw, dialect)
         case FileFormat.XML:
-            return write_xml(raw, dialect)
+            payload = write_xml(raw, dialect)
         case FileFormat.JSONL:
-            return write_jsonl(raw, dialect)
+            payload = write_jsonl(raw, dialect)
+        case FileFormat.DBF:
+            payload = write_dbf(raw, dialect)
+        case FileFormat.FIXED_WIDTH:
+            payload = write_fixed_width(raw, dialect.file)
         case FileFormat.ARROW:
-            return write_arrow(raw)
+            payload = write_arrow(raw)
+    return payload
 
 
 def write_arrow(raw: pa.Table) -> bytes:
@@ -56,26 +68,64 @@ def write_arrow(raw: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def write_csv(raw: pa.Table, shape: FileShape) -> bytes:
-    """A header and a line a record, in the declared charset."""
+def write_csv(raw: pa.Table, shape: FileShape, *, title: str = "") -> bytes:
+    """The rows of the header under a title, and a line a record, in the declared charset."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, delimiter=shape.separator, lineterminator="\r\n")
-    writer.writerow(raw.column_names)
+    writer.writerows([title] for _ in range(shape.header_row - shape.header_depth))
+    writer.writerows(_header_rows(raw.column_names, shape.header_depth))
     writer.writerows(zip(*(column.to_pylist() for column in raw.columns), strict=True))
-    return encode(lines.getvalue(), shape.charset)
+    text = lines.getvalue()
+    if shape.is_decomposed:
+        text = unicodedata.normalize("NFD", text)
+    return encode(("\N{BYTE ORDER MARK}" if shape.has_mark else "") + text, shape.charset)
 
 
-def encode(text: str, charset: Charset) -> bytes:
-    """Text in a declared charset; a letter it does not have raises UnicodeEncodeError."""
-    match charset:
-        case Charset.UTF_8:
-            return text.encode()
-        case Charset.TCVN3:
-            own: dict[int, int | str | None] = {ord(letter): byte for letter, (byte, _) in tcvn3_letters().items()}
-            foreign = {letter for letter in set(text) if not letter.isascii() and ord(letter) not in own}
-            if foreign:
-                raise UnicodeEncodeError("tcvn3", "", 0, 0, f"{len(foreign)} letters are not in the charset")
-            return text.translate(own).encode("latin-1")
+def _header_rows(names: Sequence[str], depth: int) -> list[list[str]]:
+    """The parts of the names below each other; what an upper cell says is not said again to its right."""
+    parts = [name.split("/", depth - 1) + [""] * depth for name in names]
+    rows = [[one[row] for one in parts] for row in range(depth)]
+    for row in rows[:-1]:
+        row[1:] = ["" if cell == left else cell for left, cell in pairwise(row)]
+    return rows
+
+
+def write_fixed_width(raw: pa.Table, shape: FileShape) -> bytes:
+    """A line a record; a value wider than its field raises ValueError."""
+    columns = [_padded(_encoded(raw[field.name], shape.charset), field.width, field.name) for field in shape.fields]
+    return b"".join(b"".join(line) + b"\r\n" for line in zip(*columns, strict=True))
+
+
+def write_dbf(raw: pa.Table, dialect: Dialect) -> bytes:
+    """A dBase III file; codes kept as numbers are numeric fields, whole days dates, all else text."""
+    fields, columns = [], []
+    for name in raw.column_names:
+        mapping = next((one for one in dialect.mappings if name in one.sources), None)
+        values, kind = _encoded(raw[name], dialect.file.charset), _dbf_type(mapping)
+        width = 8 if kind == b"D" else max([1, *map(len, values)])
+        fields.append(struct.pack("<11sc4xBB14x", name.encode("ascii"), kind, width, 0))
+        columns.append(_padded(values, width, name, to_the_right=kind == b"N"))
+    record_bytes = 1 + sum(field[16] for field in fields)
+    header = struct.pack("<BBBBIHH20x", 3, 125, 8, 15, raw.num_rows, 33 + 32 * len(fields), record_bytes)
+    records = (b" " + b"".join(cells) for cells in zip(*columns, strict=True))
+    return b"".join([header, *fields, b"\r", *records, b"\x1a"])
+
+
+def _dbf_type(mapping: ColumnMapping | None) -> bytes:
+    if mapping is not None and (mapping.is_number or mapping.steps[-1] == "integer"):
+        return b"N"
+    return b"D" if mapping is not None and mapping.steps[-1] == "day" and "yyyymmdd" in mapping.styles else b"C"
+
+
+def _encoded(values: pa.ChunkedArray, charset: Charset) -> list[bytes]:
+    """Each value in the charset, a null as nothing; none may hold the separator of units."""
+    return encode("\x1f".join(pc.fill_null(values, "").to_pylist()), charset).split(b"\x1f") if len(values) else []
+
+
+def _padded(values: list[bytes], width: int, name: str, *, to_the_right: bool = False) -> list[bytes]:
+    if any(len(value) > width for value in values):
+        raise ValueError(f"a value of {name} has more than {width} bytes")
+    return [value.rjust(width) if to_the_right else value.ljust(width) for value in values]
 
 
 def write_xlsx(raw: pa.Table, dialect: Dialect) -> bytes:
@@ -86,10 +136,19 @@ def write_xlsx(raw: pa.Table, dialect: Dialect) -> bytes:
         sheet.append([dialect.title] if row == 1 else [None])
     sheet.append(raw.column_names)
     for row_values in zip(*(_cells(raw, name, dialect) for name in raw.column_names), strict=True):
-        sheet.append(row_values)
+        sheet.append([_as_text(sheet, value) for value in row_values])
     sink = io.BytesIO()
     book.save(sink)
     return _with_fixed_dates(sink.getvalue())
+
+
+def _as_text(sheet: Any, value: Any) -> Any:
+    """The value, text that begins as a formula as a cell of text."""
+    if not isinstance(value, str) or not value.startswith("="):
+        return value
+    cell = WriteOnlyCell(sheet, value)
+    cell.data_type = "s"
+    return cell
 
 
 def _cells(raw: pa.Table, name: str, dialect: Dialect) -> list[Any]:

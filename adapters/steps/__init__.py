@@ -8,8 +8,9 @@ import pyarrow as pa
 from adapters.steps import codes, dates, numbers, text
 from adapters.steps.folding import fold_name, fold_tone
 from adapters.steps.model import Context, Option, Step, Stepped
+from adapters.steps.splitting import NameRule, split_name
 
-__all__ = ["STEPS", "Context", "Option", "Step", "Stepped", "fold_name", "fold_tone"]
+__all__ = ["STEPS", "Context", "NameRule", "Option", "Step", "Stepped", "fold_name", "fold_tone", "split_name"]
 
 STEPS: dict[str, Step] = {
     # text
@@ -21,6 +22,7 @@ STEPS: dict[str, Step] = {
     # dates
     "partial_date": Step(dates.partial_date, (pa.int16(), pa.int8(), pa.int8()), Option.STYLE),
     "day": Step(dates.day, (pa.date32(),), Option.STYLE),
+    "past_day": Step(dates.past_day, (pa.date32(),), Option.STYLE),
     "moment": Step(dates.moment, (pa.int64(), pa.date32()), Option.STYLE),
     # numbers that name somebody or something
     "personal_number": Step(numbers.personal_number),

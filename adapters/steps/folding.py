@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 _TONES = "\u0300\u0301\u0303\u0309\u0323"  # grave, acute, tilde, hook above, dot below
 _MARKS = r"[\x{300}-\x{36F}]+"
 # Ranges, not Unicode classes such as \p{L}: a class takes milliseconds to compile, at every call.
-SPACES = r"[\s\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+"
+SPACES = r"[\s\x{B}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+"
 _APOSTROPHES = "['`\u00b4\u02bc\u2018\u2019]"
 
 

@@ -5,9 +5,14 @@ punctuation aside), so a list names each spelling of a word once. None = the sou
 """
 
 import csv
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+Marks = npt.NDArray[np.bool_]
 _REFERENCE = Path(__file__).parent.parent / "reference"
 
 # Which family of lists fills which canonical column.
@@ -18,6 +23,7 @@ LISTS = (
     "sex.bhyt_xml",  # 1 male, 2 female, 3 not known
     "sex.bhxh_form",  # 0 male, 1 female
     "sex.words",
+    "sex.canonical",  # the words of the canonical column itself
     "ethnic.1979",  # QĐ 121-TCTK/PPCĐ, the canonical list
     "ethnic.census_2009",  # the census's own numbering; only its first 20 are published
     "ethnic.words",
@@ -31,6 +37,7 @@ _SEXES: dict[str, dict[str, str | None]] = {
     "sex.bhyt_xml": {"1": "male", "2": "female", "3": None},
     "sex.bhxh_form": {"0": "male", "1": "female"},
     "sex.words": {"Nam": "male", "Nữ": "female", "Không rõ": None},
+    "sex.canonical": {"male": "male", "female": "female"},
 }
 
 # Circular words that stand for several; each part is written alone as often as the whole.
@@ -50,6 +57,8 @@ _ETHNIC_COLUMNS = {
     "census_2009": "code_list_census_2009_first20",
     "words": "name",
 }
+_COUNTRIES_FROM = 100  # the three digits of a place of birth abroad begin here
+_ARMY_AND_POLICE = ("97", "98")  # stand for a province on health cards
 _UNKNOWN_GROUP = "56"  # "Không rõ" of the 1979 list
 
 
@@ -70,9 +79,44 @@ def code_list(name: str) -> dict[str, str | None]:
 
 
 @cache
-def place_prefixes() -> frozenset[str]:
-    """The first three digits of a personal number that name one of the 63 provinces."""
-    return frozenset(row["id_prefix"] for row in _rows("id12_province_codes.csv"))
+def known_places(*, abroad: bool = True) -> Marks:
+    """Whether each number 0–999 can begin a personal number: one of the 63 provinces or, from 100 on, a country."""
+    marks = _marks(1000, (row["id_prefix"] for row in _rows("id12_province_codes.csv")))
+    marks[_COUNTRIES_FROM:] = abroad
+    return marks
+
+
+@cache
+def card_prefixes() -> Marks:
+    """Whether each number 0–99 can begin a CMND: the issuing provinces, whose list is not official."""
+    return _marks(100, (row["prefix2"] for row in _rows("id9_cmnd_prefixes.csv")))
+
+
+@cache
+def province_pairs() -> Marks:
+    """Whether each number 0–99 can be the province of a 15-character health card: the 63, the army, the police."""
+    codes = (row["old_gso_code"] for row in _rows("id12_province_codes.csv"))
+    return _marks(100, (*codes, *_ARMY_AND_POLICE))
+
+
+@cache
+def surnames() -> tuple[str, ...]:
+    """Surnames that stand before a given name, of whatever group."""
+    listed = [row["surname"] for row in _rows("surnames_vi.csv")]
+    own = [row["value"] for row in _rows("name_patterns.csv") if row["part"] == "surname"]
+    return tuple(sorted({*listed, *own}))
+
+
+@cache
+def group_names() -> tuple[str, ...]:
+    """Family names that stand after the given name."""
+    return tuple(sorted({row["value"] for row in _rows("name_patterns.csv") if row["part"] == "family"}))
+
+
+def _marks(size: int, codes: Iterable[str]) -> Marks:
+    marks = np.zeros(size, np.bool_)
+    marks[[int(code) for code in codes]] = True
+    return marks
 
 
 def _ethnic(column: str) -> dict[str, str | None]:

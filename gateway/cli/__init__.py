@@ -28,6 +28,10 @@ COMMANDS: dict[str, Entry] = {
     "units": Entry("gateway.cli.units", "Tra mã đơn vị hành chính", "Ask what a unit code means"),
     "queue": Entry("gateway.cli.queue", "Hàng đợi của cán bộ", "Decide the stewards' cases"),
     "job": Entry("gateway.cli.job", "Chạy một việc định kỳ", "Run a scheduled job now"),
+    "sources": Entry("gateway.cli.sources", "Các tỉnh và hệ thống", "List provinces, systems and dialects"),
+    "source": Entry("gateway.cli.source", "Khai báo một nguồn mới", "Declare a new source from a sample"),
+    "check": Entry("gateway.cli.check", "Kiểm tra tệp trước khi gửi", "Check a file before sending it"),
+    "conformance": Entry("gateway.cli.conformance", "Kiểm tra sự phù hợp của một hệ thống", "Score a system"),
     "migrate": Entry("gateway.cli.migrate", "Cập nhật cơ sở dữ liệu", "Bring the database to this release"),
     "doctor": Entry("gateway.cli.doctor", "Kiểm tra hệ thống", "Check what the gateway needs"),
 }

@@ -14,7 +14,7 @@ import typer
 from pyarrow import parquet
 
 from adapters.canonical import RecordKind
-from gateway.cli.options import Address, Json
+from gateway.cli.options import Address, Json, read_date
 from gateway.cli.saying import json_line, say
 from gateway.client import FeedClient, Page, connect
 from reconciliation.model import Outcome, OutcomeKind
@@ -35,6 +35,9 @@ def command(
     as_: Annotated[FileKind, typer.Option("--as", help="Dạng tệp · The form of the files")] = FileKind.PARQUET,
     cursor: Annotated[str, typer.Option(help="Đọc từ con trỏ này · Read from this cursor, not the last one")] = "",
     page_size: Annotated[int, typer.Option(min=1, max=10_000)] = 2_000,
+    former_units: Annotated[
+        str, typer.Option(help="Kèm mã đơn vị của ngày này · Say units in the codes of this past day too")
+    ] = "",
     acknowledge: Annotated[bool, typer.Option(help="Xác nhận khi đã ghi · Acknowledge what is written")] = True,
     applied: Annotated[bool, typer.Option("--applied", help="Báo đã áp dụng tất cả · Report all as applied")] = False,
     address: Address,
@@ -44,11 +47,12 @@ def command(
     if applied and not acknowledge:
         raise typer.BadParameter("--applied: only what is acknowledged can be reported")
     folder.mkdir(parents=True, exist_ok=True)
+    former = read_date(former_units) if former_units else None
 
     async def run() -> None:
         async with connect(address) as channel:
             client = FeedClient(channel, consumer_id=consumer)
-            async for page in client.pages(cursor, page_size=page_size):
+            async for page in client.pages(cursor, page_size=page_size, former_units_on=former):
                 files = [_write(folder, kind, table, as_) for kind, table in page.tables.items()]
                 if acknowledge:
                     await client.acknowledge(page.next_cursor)

@@ -10,11 +10,13 @@ import typer
 
 from gateway.cli.options import Address, Json, read_date
 from gateway.cli.saying import json_line, say
-from gateway.client import IntakeClient, Landed, Outgoing, Refused, connect
+from gateway.client import IntakeClient, Landed, Outgoing, Refused, Validated, connect
 from gateway.errors import GatewayError
+from gateway.reports.plain import plain
 from reconciliation.model import BatchFormat
 
 _FORMATS = {".arrow": BatchFormat.ARROW_IPC, ".arrows": BatchFormat.ARROW_IPC, ".binpb": BatchFormat.TYPED_RECORDS}
+_REHEARSAL = "rehearsal"  # an epoch has to be named even where no number is taken
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -22,12 +24,15 @@ def command(
     source: Annotated[str, typer.Argument(help="Mã nguồn, ví dụ yen-bai.population · The source's id")],
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Tệp hoặc thư mục · Files or folders")],
     *,
-    epoch: Annotated[str, typer.Option(help="Kỳ gửi; tên mới thì đánh số lại từ 1 · The life of the numbering")],
+    epoch: Annotated[str, typer.Option(help="Kỳ gửi; tên mới thì đánh số lại từ 1 · The life of the numbering")] = "",
     exported_on: Annotated[
         str, typer.Option(help="Ngày xuất, nếu tên tệp không có · The day of export, where no file name tells it")
     ] = "",
     window: Annotated[int, typer.Option(min=1, help="Số lô chờ trả lời · Batches sent ahead")] = 4,
     give_up: Annotated[float, typer.Option(help="Số giây chờ khi cổng im lặng · Seconds to wait for an answer")] = 30,
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Chỉ kiểm tra tại cổng, không nhận · Validate there, land nothing")
+    ] = False,
     address: Address,
     as_json: Json = False,
 ) -> None:
@@ -35,6 +40,8 @@ def command(
 
     Tệp thứ n là lô n: giữ nguyên tên và thêm tệp mới ở cuối. File n is batch n: keep names, add new files at the end.
     """
+    if not epoch and not validate_only:
+        raise typer.BadParameter("--epoch | --validate-only")
     files = list(_files(paths))
     outgoing = (_outgoing(number, file, exported_on) for number, file in enumerate(files, start=1))
 
@@ -42,11 +49,16 @@ def command(
         all_landed = True
         async with connect(address) as channel:
             client = IntakeClient(channel, give_up_seconds=give_up)
-            async for answer in client.push(outgoing, source_id=source, epoch=epoch, window=window):
-                name = files[answer.sequence - 1].name
+            answers = client.push(
+                outgoing, source_id=source, epoch=epoch or _REHEARSAL, window=window, validate_only=validate_only
+            )
+            async for answer in answers:
+                name = plain(files[answer.sequence - 1].name)
                 match answer:
                     case Landed():
                         _say_landed(name, answer, as_json=as_json)
+                    case Validated():
+                        _say_validated(name, answer, as_json=as_json)
                     case Refused():
                         all_landed = False
                         _say_refused(name, answer, as_json=as_json)
@@ -67,7 +79,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 def _outgoing(sequence: int, file: Path, exported_on: str) -> Outgoing:
     day = exported_on or next(iter(_DAY.findall(file.name)), "")
     if not day:
-        raise GatewayError(f"{file.name} does not name the day of its export. Next: give --exported-on yyyy-mm-dd.")
+        raise GatewayError(
+            f"{plain(file.name)} does not name the day of its export. Next: give --exported-on yyyy-mm-dd."
+        )
     return Outgoing(
         sequence=sequence,
         payload=file.read_bytes(),
@@ -86,6 +100,18 @@ def _say_landed(name: str, answer: Landed, *, as_json: bool) -> None:
         "{}: nhận {}, dùng {}, cũ hơn {}, tạm giữ {}, phát hiện {}".format(name, *counts),
         "received {}, accepted {}, superseded {}, quarantined {}, findings {}".format(*counts)
         + f" · {receipt.receipt_id}",
+    )
+
+
+def _say_validated(name: str, answer: Validated, *, as_json: bool) -> None:
+    rehearsed = answer.rehearsed
+    if as_json:
+        json_line({"file": name, "validated": rehearsed})
+        return
+    counts = (rehearsed.received, rehearsed.usable, rehearsed.quarantined, rehearsed.findings)
+    say(
+        "{}: không nhận, chỉ kiểm tra: {} bản ghi, dùng được {}, tạm giữ {}, phát hiện {}".format(name, *counts),
+        "validated only: received {}, usable {}, quarantined {}, findings {}".format(*counts),
     )
 
 

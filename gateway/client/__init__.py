@@ -8,7 +8,16 @@ async with connect("127.0.0.1:50551") as channel:
 from gateway.client.channel import connect
 from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
 from gateway.client.feed import FeedClient, Page, Position
-from gateway.client.intake import CLIENT_SOFTWARE, Answer, IntakeClient, Landed, Outgoing, Progress, Refused
+from gateway.client.intake import (
+    CLIENT_SOFTWARE,
+    Answer,
+    IntakeClient,
+    Landed,
+    Outgoing,
+    Progress,
+    Refused,
+    Validated,
+)
 from gateway.client.status import StatusClient
 from gateway.client.units import UnitsClient
 from gateway.wire.faults import Fault
@@ -34,5 +43,6 @@ __all__ = [
     "UnitCard",
     "UnitQuery",
     "UnitsClient",
+    "Validated",
     "connect",
 ]

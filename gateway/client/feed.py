@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import grpc
 import pyarrow as pa
@@ -11,6 +12,7 @@ from gateway.client.channel import DEADLINE_SECONDS
 from gateway.client.errors import translated
 from gateway.v1 import feed_pb2, feed_pb2_grpc
 from gateway.wire import feed as wire
+from gateway.wire.values import write_date
 from reconciliation.model import Outcome
 
 
@@ -45,13 +47,17 @@ class FeedClient:
         self._consumer_id = consumer_id
         self._deadline_seconds = deadline_seconds
 
-    async def fetch(self, cursor: str = "", *, page_size: int = 0) -> Page:
-        """The changes after `cursor`, or after the last acknowledged place when it is empty."""
+    async def fetch(self, cursor: str = "", *, page_size: int = 0, former_units_on: date | None = None) -> Page:
+        """The changes after `cursor`, or after the last acknowledged place when it is empty.
+
+        With `former_units_on` each unit is also said in the codes of that day, see KindChanges in feed.proto.
+        """
         request = feed_pb2.FetchRequest(
             consumer_id=self._consumer_id,
             cursor=cursor,
             page_size=page_size,
             compression=feed_pb2.COMPRESSION_LZ4_FRAME,
+            former_units_on=None if former_units_on is None else write_date(former_units_on),
         )
         with translated():
             response = await self._stub.Fetch(request, timeout=self._deadline_seconds)
@@ -63,10 +69,12 @@ class FeedClient:
             lag=response.lag,
         )
 
-    async def pages(self, cursor: str = "", *, page_size: int = 0) -> AsyncGenerator[Page]:
+    async def pages(
+        self, cursor: str = "", *, page_size: int = 0, former_units_on: date | None = None
+    ) -> AsyncGenerator[Page]:
         """Page after page from `cursor` until nothing is left. Pages without a change of ours are passed over."""
         while True:
-            page = await self.fetch(cursor, page_size=page_size)
+            page = await self.fetch(cursor, page_size=page_size, former_units_on=former_units_on)
             if page.changes or not page.lag:
                 yield page
             if not page.lag:

@@ -17,8 +17,9 @@ import tenacity
 
 from adapters.canonical import RecordKind
 from gateway.client import errors
-from gateway.client.errors import RetryableGatewayError
+from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
 from gateway.errors import Explanation, Reason
+from gateway.rehearsing import Rehearsed
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
 from gateway.wire.faults import Fault, read_status, write_status
@@ -57,7 +58,16 @@ class Refused:
     fault: Fault
 
 
-Answer = Landed | Refused
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """The batch was only validated, and this is what would become of it. Nothing of it was stored."""
+
+    sequence: int
+    rehearsed: Rehearsed
+    findings: tuple[Finding, ...]
+
+
+Answer = Landed | Validated | Refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +96,25 @@ class IntakeClient:
         epoch: str,
         window: int = 4,
         skip_durable: bool = True,
+        validate_only: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> AsyncGenerator[Answer]:
         """Send batches of rising sequence and yield the answer to each; reconnect for as long as needed.
+
+        With `validate_only` it is a rehearsal: every batch is sent, nothing lands, and the answers are Validated.
 
         At most `window` batches are unanswered at a time. With `skip_durable` those that an earlier push made durable
         are not sent and not answered. Raises RejectedByGatewayError when the push itself is refused, and
         RetryableGatewayError when the gateway stays away: a later push of the same batches then goes on.
         """
-        run = _Run(source_id=source_id, epoch=epoch, coming=_each(batches), window=window, skip_durable=skip_durable)
+        run = _Run(
+            source_id=source_id,
+            epoch=epoch,
+            coming=_each(batches),
+            window=window,
+            skip_durable=skip_durable and not validate_only,
+            validate_only=validate_only,
+        )
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(RetryableGatewayError),
             wait=_wait,
@@ -146,6 +166,7 @@ class _Run:
     coming: AsyncGenerator[Outgoing]
     window: int
     skip_durable: bool
+    validate_only: bool
     last_answer: float = field(default_factory=time.monotonic)
     unanswered: dict[int, tuple[Batch, intake_pb2.PushRequest]] = field(default_factory=dict)  # in the order sent
     room: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -193,10 +214,19 @@ async def _told(news: News, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _greet(call: Call, run: _Run) -> None:
-    await call.write(wire.write_hello(source_id=run.source_id, epoch=run.epoch, client_software=CLIENT_SOFTWARE))
+    hello = wire.write_hello(
+        source_id=run.source_id, epoch=run.epoch, client_software=CLIENT_SOFTWARE, validate_only=run.validate_only
+    )
+    await call.write(hello)
     answer = await _read(call)
     if answer is None or not answer.HasField("welcome"):
         raise _broken("The gateway ended the push without a welcome.")
+    if run.validate_only and not answer.welcome.validate_only:
+        raise RejectedByGatewayError(
+            Fault(
+                code=grpc.StatusCode.UNIMPLEMENTED, message="The gateway knows no rehearsal: it would land the batches."
+            )
+        )
     run.limits = answer.welcome.limits
     if run.connections == 0:
         run.already_durable = answer.welcome.last_durable_sequence
@@ -239,7 +269,10 @@ async def _receive(call: Call, run: _Run, news: News) -> None:
         async with run.room:
             batch, _ = run.unanswered.pop(reply.sequence)
             run.room.notify_all()
-        if message.HasField("receipt"):
+        if message.HasField("receipt") and run.validate_only:
+            rehearsed, findings = wire.read_rehearsal(message.receipt)
+            news.put_nowait(Validated(sequence=reply.sequence, rehearsed=rehearsed, findings=findings))
+        elif message.HasField("receipt"):
             receipt, findings = wire.read_receipt(message.receipt, batch=batch)
             news.put_nowait(Landed(sequence=receipt.sequence, receipt=receipt, findings=findings))
         else:

@@ -21,12 +21,21 @@ class UnitsClient:
         self._deadline_seconds = deadline_seconds
 
     async def resolve(
-        self, queries: Sequence[UnitQuery], *, as_of: date | None = None, within_province_code: str = ""
+        self,
+        queries: Sequence[UnitQuery],
+        *,
+        as_of: date | None = None,
+        known_on: date | None = None,
+        within_province_code: str = "",
     ) -> list[Resolution]:
-        """The answers to at most 10,000 questions, in their order, for the units of `as_of` (today when None)."""
+        """The answers to at most 10,000 questions, in their order, for the units of `as_of` (today when None).
+
+        `known_on` asks for what was known of units at the end of that day, now when None.
+        """
         request = units_pb2.ResolveRequest(
             queries=map(wire.write_query, queries),
             as_of=write_date(as_of) if as_of else None,
+            known_on=write_date(known_on) if known_on else None,
             within_province_code=within_province_code,
         )
         with translated():

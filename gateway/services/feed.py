@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import grpc
@@ -14,10 +14,12 @@ from gateway.errors import Reason, RejectedCallError
 from gateway.tokens import Purpose, open_token, seal
 from gateway.v1 import feed_pb2, feed_pb2_grpc
 from gateway.wire import feed as wire
-from gateway.wire.values import invalid
+from gateway.wire.values import invalid, read_date
 from gateway.workers import Workers
 from observability import metrics, telemetry
+from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Cursor, FeedPage
+from reconciliation.projecting import with_former_units
 from reconciliation.store import feed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,9 +37,12 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         """One page after the cursor; halved until it fits into a message."""
         consumer_id = access.consumer(request.consumer_id)
         limit = caps.page_size(request.page_size, default=caps.FEED_PAGE, most=caps.MAX_FEED_PAGE)
+        former_on = self._former_day(request)
         after = await self._place(request.cursor, consumer_id)
         while True:
             page = await self.workers.store(feed.fetch, consumer_id=consumer_id, after=after, limit=limit)
+            if former_on is not None:
+                page = await self.workers.columns(with_former_units, page, on=former_on)
             response = await self.workers.columns(
                 wire.write_page,
                 page,
@@ -93,6 +98,14 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         if cursor:
             return self._open(cursor, consumer_id)
         return await self.workers.store(feed.cursor_of, consumer_id=consumer_id)
+
+    def _former_day(self, request: feed_pb2.FetchRequest) -> date | None:
+        if not request.HasField("former_units_on"):
+            return None
+        day = read_date(request.former_units_on, field_path="former_units_on")
+        if day >= self.clock().astimezone(VIETNAM).date():
+            raise invalid("former_units_on", "has to be a day that is past")
+        return day
 
     def _seal(self, cursor: Cursor, consumer_id: str) -> str:
         numbers = (cursor.epoch, cursor.sequence)

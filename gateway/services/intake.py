@@ -18,6 +18,7 @@ from gateway import access, caps, receiving
 from gateway.budget import ByteBudget
 from gateway.errors import Reason, RejectedCallError, explain
 from gateway.failpoints import Failpoints
+from gateway.rehearsing import rehearse
 from gateway.settings import Failpoint, Settings
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
@@ -56,6 +57,7 @@ class OpenPush:
 
     source: Source
     epoch: str
+    is_rehearsal: bool  # nothing of it is looked up, landed or counted as received
     room: asyncio.Semaphore  # taken from reading a batch until its answer is written
     waiting: asyncio.Queue[Waiting | None] = field(default_factory=asyncio.Queue)
 
@@ -96,9 +98,13 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
             durable = await self.workers.store(landing.last_durable_sequence, **named)
             in_flight = self.settings.batches_in_flight
             yield wire.write_welcome(
-                last_durable=durable, batches_in_flight=in_flight, kind=source.kind, now=self.clock()
+                last_durable=durable,
+                batches_in_flight=in_flight,
+                kind=source.kind,
+                now=self.clock(),
+                validate_only=hello.validate_only,
             )
-            push = OpenPush(source, hello.epoch, asyncio.Semaphore(in_flight))
+            push = OpenPush(source, hello.epoch, hello.validate_only, asyncio.Semaphore(in_flight))
             reading = asyncio.create_task(self._read(push, request_iterator))
             self.reading.add(reading)
             try:
@@ -153,10 +159,13 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
 
     async def _answer(self, push: OpenPush, waiting: Waiting) -> intake_pb2.PushResponse:
         named = {"source_id": push.source.source_id, "sequence": waiting.sequence}
-        metrics.BATCHES_RECEIVED.add(source_id=push.source.source_id)
+        if not push.is_rehearsal:
+            metrics.BATCHES_RECEIVED.add(source_id=push.source.source_id)
         with telemetry.span("intake.batch", parent=waiting.traceparent, attributes=named) as span:
             try:
                 prepared = await waiting.prepared
+                if push.is_rehearsal:
+                    return _rehearsed(waiting.sequence, prepared)
                 receipt, findings = await self.workers.store(self._commit, push.source, prepared)
             except (RetryableStoreError, FatalStoreError):
                 raise  # no verdict on the batch: the stream ends, and its sender asks again
@@ -167,7 +176,8 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
                     log.error("batch_failed", **named, exc_info=error)
                 else:
                     log.info("batch_refused", **named, reason=str(explanation.reason))
-                metrics.BATCHES_REFUSED.add(source_id=push.source.source_id, reason=str(explanation.reason))
+                if not push.is_rehearsal:
+                    metrics.BATCHES_REFUSED.add(source_id=push.source.source_id, reason=str(explanation.reason))
                 facts = {name: str(value) for name, value in named.items()} | dict(explanation.facts)
                 told = replace(explanation, facts=facts)
                 return wire.write_refusal(waiting.sequence, told, help_url=self.settings.help_url)
@@ -177,13 +187,16 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
     async def _prepare(self, push: OpenPush, message: intake_pb2.PushRequest) -> Prepared:
         batch = receiving.read_batch(message, source=push.source, epoch=push.epoch)
         await self.workers.columns(receiving.check_hash, batch)
-        key = {"source_id": batch.source_id, "epoch": batch.epoch}
-        known = await self.workers.store(landing.find_receipt, **key, sequence=batch.sequence, sha256=batch.sha256)
-        if known is not None:
+        if not push.is_rehearsal and (known := await self._known(batch)):
             return Prepared(batch, known)
         stated = message.batch.record_count
         normalised = await self.workers.columns(receiving.normalise, batch, source=push.source, stated=stated)
         return Prepared(batch, normalised)
+
+    async def _known(self, batch: Batch) -> Receipt | None:
+        """The receipt of a batch that landed before."""
+        key = {"source_id": batch.source_id, "epoch": batch.epoch}
+        return await self.workers.store(landing.find_receipt, **key, sequence=batch.sequence, sha256=batch.sha256)
 
     def _commit(self, engine: Engine, source: Source, prepared: Prepared) -> tuple[Receipt, list[Finding]]:
         """Runs on a thread of the store. The same batch may have landed meanwhile: then the receipt is a replay."""
@@ -202,6 +215,13 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
             if not receipt.findings:
                 return receipt, []
             return receipt, landing.list_findings(engine, receipt.receipt_id, after=0, limit=caps.RECEIPT_FINDINGS)
+
+
+def _rehearsed(sequence: int, prepared: Prepared) -> intake_pb2.PushResponse:
+    if isinstance(prepared.outcome, Receipt):
+        raise TypeError("a rehearsal looks up no receipt")
+    counts, findings = rehearse(prepared.outcome, most=caps.RECEIPT_FINDINGS)
+    return wire.write_rehearsal(sequence, counts, findings)
 
 
 def _count(receipt: Receipt, outcome: Normalised | Receipt, source: Source) -> None:

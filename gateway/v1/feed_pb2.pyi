@@ -14,6 +14,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -79,6 +80,7 @@ class FetchRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     COMPRESSION_FIELD_NUMBER: _builtins.int
+    FORMER_UNITS_ON_FIELD_NUMBER: _builtins.int
     consumer_id: _builtins.str
     """The registry that asks."""
     cursor: _builtins.str
@@ -87,6 +89,12 @@ class FetchRequest(_message.Message):
     """Most changes to return; 0 is 2,000, and more than 10,000 is taken as 10,000. Fewer may come: go by `lag`."""
     compression: Global___Compression.ValueType
     """What the consumer can read."""
+    @_builtins.property
+    def former_units_on(self) -> _date_pb2.Date:
+        """For a registry that has not cut over yet: also say each unit in the codes of this day, a day on which an earlier
+        list of units was in force. Absent: today's units only.
+        """
+
     def __init__(
         self,
         *,
@@ -94,10 +102,11 @@ class FetchRequest(_message.Message):
         cursor: _builtins.str = ...,
         page_size: _builtins.int = ...,
         compression: Global___Compression.ValueType = ...,
+        former_units_on: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["former_units_on", b"former_units_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compression", b"compression", "consumer_id", b"consumer_id", "cursor", b"cursor", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compression", b"compression", "consumer_id", b"consumer_id", "cursor", b"cursor", "former_units_on", b"former_units_on", "page_size", b"page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,7 +164,9 @@ class KindChanges(_message.Message):
     """What they are about."""
     arrow_stream: _builtins.bytes
     """An Arrow IPC stream: feed_seq, subject_id, cause, replaced_subject_id, traceparent, the consumer's fields and, for
-    each, previous_<field>.
+    each, previous_<field>. With former_units_on, and where unit_code is one of the fields, also former_unit_code (null
+    unless exactly one unit of that day corresponds), former_unit_is_exact and former_unit_candidates (every unit of
+    that day which today's unit may stand for), and the same of previous_unit_code as previous_former_unit_….
     """
     def __init__(
         self,

@@ -28,31 +28,31 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/intake.proto\x12\ngateway.v1\x1a\x16gateway/v1/kinds.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\"`\n\x0bPushRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gateway.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gateway.v1.BatchH\x00\x42\t\n\x07message\"\x91\x01\n\x0cPushResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.gateway.v1.WelcomeH\x00\x12&\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.gateway.v1.ReceiptH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.gateway.v1.RefusalH\x00\x42\t\n\x07message\"B\n\x05Hello\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_software\x18\x03 \x01(\t\"\xa3\x01\n\x07Welcome\x12\x1d\n\x15last_durable_sequence\x18\x01 \x01(\x04\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.gateway.v1.Limits\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.gateway.v1.RecordKind\"W\n\x06Limits\x12\x13\n\x0bmax_records\x18\x01 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x02 \x01(\r\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\xdc\x01\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\'\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x17.gateway.v1.BatchFormat\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x14\n\x0crecord_count\x18\x05 \x01(\r\x12&\n\x0b\x65xported_on\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\"\xa4\x02\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08received\x18\x03 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x12\n\nsuperseded\x18\x05 \x01(\r\x12\x13\n\x0bquarantined\x18\x06 \x01(\r\x12\x16\n\x0e\x66indings_total\x18\x07 \x01(\r\x12%\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\t \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12-\n\tlanded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x0b \x01(\x08\"?\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\x85\x01\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42\x41TCH_FORMAT_SOURCE_FILE\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x12\x1e\n\x1a\x42\x41TCH_FORMAT_TYPED_RECORDS\x10\x03\x32N\n\rIntakeService\x12=\n\x04Push\x12\x17.gateway.v1.PushRequest\x1a\x18.gateway.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/intake.proto\x12\ngateway.v1\x1a\x16gateway/v1/kinds.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\"`\n\x0bPushRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gateway.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gateway.v1.BatchH\x00\x42\t\n\x07message\"\x91\x01\n\x0cPushResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.gateway.v1.WelcomeH\x00\x12&\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.gateway.v1.ReceiptH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.gateway.v1.RefusalH\x00\x42\t\n\x07message\"Y\n\x05Hello\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_software\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\xba\x01\n\x07Welcome\x12\x1d\n\x15last_durable_sequence\x18\x01 \x01(\x04\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.gateway.v1.Limits\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"W\n\x06Limits\x12\x13\n\x0bmax_records\x18\x01 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x02 \x01(\r\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\xdc\x01\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\'\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x17.gateway.v1.BatchFormat\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x14\n\x0crecord_count\x18\x05 \x01(\r\x12&\n\x0b\x65xported_on\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\"\xa4\x02\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08received\x18\x03 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x12\n\nsuperseded\x18\x05 \x01(\r\x12\x13\n\x0bquarantined\x18\x06 \x01(\r\x12\x16\n\x0e\x66indings_total\x18\x07 \x01(\r\x12%\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\t \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12-\n\tlanded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x0b \x01(\x08\"?\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\x85\x01\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42\x41TCH_FORMAT_SOURCE_FILE\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x12\x1e\n\x1a\x42\x41TCH_FORMAT_TYPED_RECORDS\x10\x03\x32N\n\rIntakeService\x12=\n\x04Push\x12\x17.gateway.v1.PushRequest\x1a\x18.gateway.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.intake_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BATCHFORMAT']._serialized_start=1298
-  _globals['_BATCHFORMAT']._serialized_end=1431
+  _globals['_BATCHFORMAT']._serialized_start=1344
+  _globals['_BATCHFORMAT']._serialized_end=1477
   _globals['_PUSHREQUEST']._serialized_start=145
   _globals['_PUSHREQUEST']._serialized_end=241
   _globals['_PUSHRESPONSE']._serialized_start=244
   _globals['_PUSHRESPONSE']._serialized_end=389
   _globals['_HELLO']._serialized_start=391
-  _globals['_HELLO']._serialized_end=457
-  _globals['_WELCOME']._serialized_start=460
-  _globals['_WELCOME']._serialized_end=623
-  _globals['_LIMITS']._serialized_start=625
-  _globals['_LIMITS']._serialized_end=712
-  _globals['_BATCH']._serialized_start=715
-  _globals['_BATCH']._serialized_end=935
-  _globals['_RECEIPT']._serialized_start=938
-  _globals['_RECEIPT']._serialized_end=1230
-  _globals['_REFUSAL']._serialized_start=1232
-  _globals['_REFUSAL']._serialized_end=1295
-  _globals['_INTAKESERVICE']._serialized_start=1433
-  _globals['_INTAKESERVICE']._serialized_end=1511
+  _globals['_HELLO']._serialized_end=480
+  _globals['_WELCOME']._serialized_start=483
+  _globals['_WELCOME']._serialized_end=669
+  _globals['_LIMITS']._serialized_start=671
+  _globals['_LIMITS']._serialized_end=758
+  _globals['_BATCH']._serialized_start=761
+  _globals['_BATCH']._serialized_end=981
+  _globals['_RECEIPT']._serialized_start=984
+  _globals['_RECEIPT']._serialized_end=1276
+  _globals['_REFUSAL']._serialized_start=1278
+  _globals['_REFUSAL']._serialized_end=1341
+  _globals['_INTAKESERVICE']._serialized_start=1479
+  _globals['_INTAKESERVICE']._serialized_end=1557
 # @@protoc_insertion_point(module_scope)

@@ -130,22 +130,29 @@ class Hello(_message.Message):
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     CLIENT_SOFTWARE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """The source, such as "yen-bai.population"."""
     epoch: _builtins.str
     """The life of the sender's spool, 1 to 64 of [A-Za-z0-9._-]. A new spool is a new epoch and starts again at 1."""
     client_software: _builtins.str
     """Name and version of the sending software, for the operator; up to 120 characters."""
+    validate_only: _builtins.bool
+    """A rehearsal: every batch of the stream is read, checked and normalised as if it were to land, and none does. Each
+    is answered by a Receipt without receipt_id and landed_at, whose `accepted` are the records that can be used, or by
+    the Refusal it would get. Nothing is stored, no sequence is taken, and last_durable_sequence stays as it is.
+    """
     def __init__(
         self,
         *,
         source_id: _builtins.str = ...,
         epoch: _builtins.str = ...,
         client_software: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_software", b"client_software", "epoch", b"epoch", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_software", b"client_software", "epoch", b"epoch", "source_id", b"source_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,10 +168,13 @@ class Welcome(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     last_durable_sequence: _builtins.int
     """Batches 1 to this one of the epoch are durable; 0 is none. Go on with the next."""
     kind: _kinds_pb2.RecordKind.ValueType
     """What the source's records are about."""
+    validate_only: _builtins.bool
+    """True when this stream is a rehearsal. A gateway that knows none leaves it false: then send nothing, it would land."""
     @_builtins.property
     def limits(self) -> Global___Limits:
         """The caps that hold on this stream."""
@@ -180,10 +190,11 @@ class Welcome(_message.Message):
         limits: Global___Limits | None = ...,
         server_time: _timestamp_pb2.Timestamp | None = ...,
         kind: _kinds_pb2.RecordKind.ValueType = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "last_durable_sequence", b"last_durable_sequence", "limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "last_durable_sequence", b"last_durable_sequence", "limits", b"limits", "server_time", b"server_time", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,7 +304,7 @@ class Receipt(_message.Message):
     sequence: _builtins.int
     """The batch it answers."""
     receipt_id: _builtins.str
-    """Ours; ask for the status of a row with it. A UUID in its written form."""
+    """Ours; ask for the status of a row with it. A UUID in its written form; empty when the stream was a rehearsal."""
     received: _builtins.int
     """Records found in the batch."""
     accepted: _builtins.int
@@ -316,7 +327,7 @@ class Receipt(_message.Message):
 
     @_builtins.property
     def landed_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was committed, by the gateway's clock."""
+        """When it was committed, by the gateway's clock; absent when the stream was a rehearsal."""
 
     def __init__(
         self,

@@ -109,6 +109,7 @@ class PersonRecord(_message.Message):
     HOUSEHOLD_NUMBER_FIELD_NUMBER: _builtins.int
     RELATION_TO_HEAD_FIELD_NUMBER: _builtins.int
     UNIT_NAME_FIELD_NUMBER: _builtins.int
+    DIED_ON_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -139,6 +140,10 @@ class PersonRecord(_message.Message):
     """Relation to the head of the household, in the words of Circular 55/2021."""
     unit_name: _builtins.str
     """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
+    died_on: _builtins.str
+    """Day of death, yyyy-mm-dd. Absent while the person lives. Once sent it is sent in every later version too: a version
+    without it says that the person lives, and becomes a question to the province's steward.
+    """
     def __init__(
         self,
         *,
@@ -157,10 +162,11 @@ class PersonRecord(_message.Message):
         household_number: _builtins.str | None = ...,
         relation_to_head: _builtins.str | None = ...,
         unit_name: _builtins.str | None = ...,
+        died_on: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -168,6 +174,8 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__birth_date: _TypeAlias = _typing.Literal["_birth_date", b"_birth_date"]  # noqa: Y015
     _WhichOneofReturnType__cmnd: _TypeAlias = _typing.Literal["cmnd"]  # noqa: Y015
     _WhichOneofArgType__cmnd: _TypeAlias = _typing.Literal["_cmnd", b"_cmnd"]  # noqa: Y015
+    _WhichOneofReturnType__died_on: _TypeAlias = _typing.Literal["died_on"]  # noqa: Y015
+    _WhichOneofArgType__died_on: _TypeAlias = _typing.Literal["_died_on", b"_died_on"]  # noqa: Y015
     _WhichOneofReturnType__ethnic_group: _TypeAlias = _typing.Literal["ethnic_group"]  # noqa: Y015
     _WhichOneofArgType__ethnic_group: _TypeAlias = _typing.Literal["_ethnic_group", b"_ethnic_group"]  # noqa: Y015
     _WhichOneofReturnType__full_name: _TypeAlias = _typing.Literal["full_name"]  # noqa: Y015
@@ -198,6 +206,8 @@ class PersonRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__birth_date) -> _WhichOneofReturnType__birth_date | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cmnd) -> _WhichOneofReturnType__cmnd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__died_on) -> _WhichOneofReturnType__died_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ethnic_group) -> _WhichOneofReturnType__ethnic_group | None: ...
     @_typing.overload

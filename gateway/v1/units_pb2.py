@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/units.proto\x12\ngateway.v1\x1a\x16google/type/date.proto\"x\n\x0eResolveRequest\x12&\n\x07queries\x18\x01 \x03(\x0b\x32\x15.gateway.v1.UnitQuery\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x14within_province_code\x18\x03 \x01(\t\"d\n\tUnitQuery\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12%\n\nevent_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"\xc8\x01\n\x0eUnitResolution\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UnitOutcome\x12\x11\n\tunit_code\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t\x12\x18\n\x10\x65xplanation_code\x18\x06 \x01(\t\x12\'\n\x0cvintage_used\x18\x07 \x01(\x0b\x32\x11.google.type.Date\"B\n\x0fResolveResponse\x12/\n\x0bresolutions\x18\x01 \x03(\x0b\x32\x1a.gateway.v1.UnitResolution\"B\n\x0eGetUnitRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\"1\n\x0fGetUnitResponse\x12\x1e\n\x04unit\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Unit\"\xa1\x01\n\x04Unit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rprovince_code\x18\x03 \x01(\t\x12\x15\n\rprovince_name\x18\x04 \x01(\t\x12\"\n\x07vintage\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12+\n\trelations\x18\x06 \x03(\x0b\x32\x18.gateway.v1.UnitRelation\"`\n\x0cUnitRelation\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_whole\x18\x03 \x01(\x08\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t*\x95\x01\n\x0bUnitOutcome\x12\x1c\n\x18UNIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14UNIT_OUTCOME_CURRENT\x10\x01\x12\x1a\n\x16UNIT_OUTCOME_AMBIGUOUS\x10\x02\x12\x18\n\x14UNIT_OUTCOME_UNKNOWN\x10\x03\x12\x18\n\x14UNIT_OUTCOME_RETIRED\x10\x04\x32\x96\x01\n\x0cUnitsService\x12\x42\n\x07Resolve\x12\x1a.gateway.v1.ResolveRequest\x1a\x1b.gateway.v1.ResolveResponse\x12\x42\n\x07GetUnit\x12\x1a.gateway.v1.GetUnitRequest\x1a\x1b.gateway.v1.GetUnitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/units.proto\x12\ngateway.v1\x1a\x16google/type/date.proto\"\x9d\x01\n\x0eResolveRequest\x12&\n\x07queries\x18\x01 \x03(\x0b\x32\x15.gateway.v1.UnitQuery\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x14within_province_code\x18\x03 \x01(\t\x12#\n\x08known_on\x18\x04 \x01(\x0b\x32\x11.google.type.Date\"\x82\x01\n\tUnitQuery\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12%\n\nevent_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06hamlet\x18\x05 \x01(\t\"\xf2\x01\n\x0eUnitResolution\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UnitOutcome\x12\x11\n\tunit_code\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t\x12\x18\n\x10\x65xplanation_code\x18\x06 \x01(\t\x12\'\n\x0cvintage_used\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12\x14\n\x0cwould_decide\x18\t \x03(\t\"B\n\x0fResolveResponse\x12/\n\x0bresolutions\x18\x01 \x03(\x0b\x32\x1a.gateway.v1.UnitResolution\"g\n\x0eGetUnitRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08known_on\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"1\n\x0fGetUnitResponse\x12\x1e\n\x04unit\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Unit\"\xa1\x01\n\x04Unit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rprovince_code\x18\x03 \x01(\t\x12\x15\n\rprovince_name\x18\x04 \x01(\t\x12\"\n\x07vintage\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12+\n\trelations\x18\x06 \x03(\x0b\x32\x18.gateway.v1.UnitRelation\"`\n\x0cUnitRelation\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_whole\x18\x03 \x01(\x08\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t*\x95\x01\n\x0bUnitOutcome\x12\x1c\n\x18UNIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14UNIT_OUTCOME_CURRENT\x10\x01\x12\x1a\n\x16UNIT_OUTCOME_AMBIGUOUS\x10\x02\x12\x18\n\x14UNIT_OUTCOME_UNKNOWN\x10\x03\x12\x18\n\x14UNIT_OUTCOME_RETIRED\x10\x04\x32\x96\x01\n\x0cUnitsService\x12\x42\n\x07Resolve\x12\x1a.gateway.v1.ResolveRequest\x1a\x1b.gateway.v1.ResolveResponse\x12\x42\n\x07GetUnit\x12\x1a.gateway.v1.GetUnitRequest\x1a\x1b.gateway.v1.GetUnitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.units_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UNITOUTCOME']._serialized_start=939
-  _globals['_UNITOUTCOME']._serialized_end=1088
-  _globals['_RESOLVEREQUEST']._serialized_start=62
-  _globals['_RESOLVEREQUEST']._serialized_end=182
-  _globals['_UNITQUERY']._serialized_start=184
-  _globals['_UNITQUERY']._serialized_end=284
-  _globals['_UNITRESOLUTION']._serialized_start=287
-  _globals['_UNITRESOLUTION']._serialized_end=487
-  _globals['_RESOLVERESPONSE']._serialized_start=489
-  _globals['_RESOLVERESPONSE']._serialized_end=555
-  _globals['_GETUNITREQUEST']._serialized_start=557
-  _globals['_GETUNITREQUEST']._serialized_end=623
-  _globals['_GETUNITRESPONSE']._serialized_start=625
-  _globals['_GETUNITRESPONSE']._serialized_end=674
-  _globals['_UNIT']._serialized_start=677
-  _globals['_UNIT']._serialized_end=838
-  _globals['_UNITRELATION']._serialized_start=840
-  _globals['_UNITRELATION']._serialized_end=936
-  _globals['_UNITSSERVICE']._serialized_start=1091
-  _globals['_UNITSSERVICE']._serialized_end=1241
+  _globals['_UNITOUTCOME']._serialized_start=1087
+  _globals['_UNITOUTCOME']._serialized_end=1236
+  _globals['_RESOLVEREQUEST']._serialized_start=63
+  _globals['_RESOLVEREQUEST']._serialized_end=220
+  _globals['_UNITQUERY']._serialized_start=223
+  _globals['_UNITQUERY']._serialized_end=353
+  _globals['_UNITRESOLUTION']._serialized_start=356
+  _globals['_UNITRESOLUTION']._serialized_end=598
+  _globals['_RESOLVERESPONSE']._serialized_start=600
+  _globals['_RESOLVERESPONSE']._serialized_end=666
+  _globals['_GETUNITREQUEST']._serialized_start=668
+  _globals['_GETUNITREQUEST']._serialized_end=771
+  _globals['_GETUNITRESPONSE']._serialized_start=773
+  _globals['_GETUNITRESPONSE']._serialized_end=822
+  _globals['_UNIT']._serialized_start=825
+  _globals['_UNIT']._serialized_end=986
+  _globals['_UNITRELATION']._serialized_start=988
+  _globals['_UNITRELATION']._serialized_end=1084
+  _globals['_UNITSSERVICE']._serialized_start=1239
+  _globals['_UNITSSERVICE']._serialized_end=1389
 # @@protoc_insertion_point(module_scope)

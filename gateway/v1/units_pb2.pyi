@@ -61,8 +61,11 @@ class ResolveRequest(_message.Message):
     QUERIES_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     WITHIN_PROVINCE_CODE_FIELD_NUMBER: _builtins.int
+    KNOWN_ON_FIELD_NUMBER: _builtins.int
     within_province_code: _builtins.str
-    """Code of a current province, 2 digits: helps where a code alone could mean two places. May be empty."""
+    """Code of a current province, 2 digits: helps where a code alone could mean two places, and whose register of
+    hamlets is asked. May be empty.
+    """
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitQuery]:
         """At most 10,000."""
@@ -71,16 +74,23 @@ class ResolveRequest(_message.Message):
     def as_of(self) -> _date_pb2.Date:
         """The day whose units are asked for; absent is today."""
 
+    @_builtins.property
+    def known_on(self) -> _date_pb2.Date:
+        """As known at the end of which day, in Việt Nam; absent is now. Changes of units that were loaded later, or taken
+        back by then, do not count.
+        """
+
     def __init__(
         self,
         *,
         queries: _abc.Iterable[Global___UnitQuery] | None = ...,
         as_of: _date_pb2.Date | None = ...,
         within_province_code: _builtins.str = ...,
+        known_on: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_on", b"known_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "queries", b"queries", "within_province_code", b"within_province_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_on", b"known_on", "queries", b"queries", "within_province_code", b"within_province_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -95,8 +105,14 @@ class UnitQuery(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     VINTAGE_FIELD_NUMBER: _builtins.int
     EVENT_DATE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    HAMLET_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """5 digits, as the source holds it."""
+    name: _builtins.str
+    """The unit in words, "Xã Tả Phìn" or with its district and province behind commas; may be empty, or stand alone."""
+    hamlet: _builtins.str
+    """The hamlet or residential group; may be empty. Counts where the province has told where it lies."""
     @_builtins.property
     def vintage(self) -> _date_pb2.Date:
         """Date of the code list it belongs to; absent when the source does not say."""
@@ -111,10 +127,12 @@ class UnitQuery(_message.Message):
         code: _builtins.str = ...,
         vintage: _date_pb2.Date | None = ...,
         event_date: _date_pb2.Date | None = ...,
+        name: _builtins.str = ...,
+        hamlet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_date", b"event_date", "vintage", b"vintage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "event_date", b"event_date", "vintage", b"vintage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "event_date", b"event_date", "hamlet", b"hamlet", "name", b"name", "vintage", b"vintage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +151,8 @@ class UnitResolution(_message.Message):
     CLAUSE_FIELD_NUMBER: _builtins.int
     EXPLANATION_CODE_FIELD_NUMBER: _builtins.int
     VINTAGE_USED_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    WOULD_DECIDE_FIELD_NUMBER: _builtins.int
     outcome: Global___UnitOutcome.ValueType
     """What the code turned out to mean."""
     unit_code: _builtins.str
@@ -143,6 +163,8 @@ class UnitResolution(_message.Message):
     """The clause of it."""
     explanation_code: _builtins.str
     """Why, a short code."""
+    decided_by: _builtins.str
+    """What made it one unit: "law", "vintage", "event_date", "province", "name" or "hamlet"; empty when it is not one."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The units it could be, when ambiguous."""
@@ -150,6 +172,10 @@ class UnitResolution(_message.Message):
     @_builtins.property
     def vintage_used(self) -> _date_pb2.Date:
         """The code list that was used; absent when none was."""
+
+    @_builtins.property
+    def would_decide(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What would settle an ambiguous answer, the cheapest first: "vintage", "name", "code", "province", "hamlet", "office"."""
 
     def __init__(
         self,
@@ -161,10 +187,12 @@ class UnitResolution(_message.Message):
         clause: _builtins.str = ...,
         explanation_code: _builtins.str = ...,
         vintage_used: _date_pb2.Date | None = ...,
+        decided_by: _builtins.str = ...,
+        would_decide: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["vintage_used", b"vintage_used"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "clause", b"clause", "explanation_code", b"explanation_code", "outcome", b"outcome", "resolution", b"resolution", "unit_code", b"unit_code", "vintage_used", b"vintage_used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "clause", b"clause", "decided_by", b"decided_by", "explanation_code", b"explanation_code", "outcome", b"outcome", "resolution", b"resolution", "unit_code", b"unit_code", "vintage_used", b"vintage_used", "would_decide", b"would_decide"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,21 +230,27 @@ class GetUnitRequest(_message.Message):
 
     CODE_FIELD_NUMBER: _builtins.int
     VINTAGE_FIELD_NUMBER: _builtins.int
+    KNOWN_ON_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """5 digits."""
     @_builtins.property
     def vintage(self) -> _date_pb2.Date:
         """Date of the code list; absent is today's."""
 
+    @_builtins.property
+    def known_on(self) -> _date_pb2.Date:
+        """As known at the end of which day, in Việt Nam; absent is now."""
+
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         vintage: _date_pb2.Date | None = ...,
+        known_on: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vintage", b"vintage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_on", b"known_on", "vintage", b"vintage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "vintage", b"vintage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "known_on", b"known_on", "vintage", b"vintage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

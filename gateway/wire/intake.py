@@ -8,6 +8,7 @@ from uuid import UUID
 from adapters.canonical import RecordKind
 from gateway import caps
 from gateway.errors import Explanation, Reason, RejectedCallError
+from gateway.rehearsing import Rehearsed
 from gateway.v1 import intake_pb2
 from gateway.wire import faults
 from gateway.wire.values import (
@@ -78,9 +79,13 @@ def read_batch_kind(message: intake_pb2.Batch) -> RecordKind | None:
     return read_kind(message.kind, field_path="batch.kind")
 
 
-def write_hello(*, source_id: str, epoch: str, client_software: str) -> intake_pb2.PushRequest:
-    """The opening of a push."""
-    hello = intake_pb2.Hello(source_id=source_id, epoch=epoch, client_software=client_software)
+def write_hello(
+    *, source_id: str, epoch: str, client_software: str, validate_only: bool = False
+) -> intake_pb2.PushRequest:
+    """The opening of a push, or of the rehearsal of one."""
+    hello = intake_pb2.Hello(
+        source_id=source_id, epoch=epoch, client_software=client_software, validate_only=validate_only
+    )
     return intake_pb2.PushRequest(hello=hello)
 
 
@@ -101,7 +106,7 @@ def write_batch(batch: Batch, *, kind: RecordKind | None, record_count: int) -> 
 
 
 def write_welcome(
-    *, last_durable: int, batches_in_flight: int, kind: RecordKind, now: datetime
+    *, last_durable: int, batches_in_flight: int, kind: RecordKind, now: datetime, validate_only: bool = False
 ) -> intake_pb2.PushResponse:
     """The answer to a Hello."""
     limits = intake_pb2.Limits(
@@ -110,7 +115,11 @@ def write_welcome(
         max_batches_in_flight=batches_in_flight,
     )
     welcome = intake_pb2.Welcome(
-        last_durable_sequence=last_durable, limits=limits, server_time=write_time(now), kind=write_kind(kind)
+        last_durable_sequence=last_durable,
+        limits=limits,
+        server_time=write_time(now),
+        kind=write_kind(kind),
+        validate_only=validate_only,
     )
     return intake_pb2.PushResponse(welcome=welcome)
 
@@ -138,6 +147,31 @@ def write_receipt(receipt: Receipt, findings: Sequence[Finding]) -> intake_pb2.P
         replayed=receipt.replayed,
     )
     return intake_pb2.PushResponse(receipt=message)
+
+
+def write_rehearsal(sequence: int, rehearsed: Rehearsed, findings: Sequence[Finding]) -> intake_pb2.PushResponse:
+    """The answer to a batch that was to be validated only, with its first findings: no id, no time, nothing stored."""
+    message = intake_pb2.Receipt(
+        sequence=sequence,
+        received=rehearsed.received,
+        accepted=rehearsed.usable,
+        quarantined=rehearsed.quarantined,
+        findings_total=rehearsed.findings,
+        findings=map(write_finding, findings),
+        codes=write_codes(list(findings)),
+    )
+    return intake_pb2.PushResponse(receipt=message)
+
+
+def read_rehearsal(message: intake_pb2.Receipt) -> tuple[Rehearsed, tuple[Finding, ...]]:
+    """What a rehearsal said of a batch, and its first findings."""
+    rehearsed = Rehearsed(
+        received=message.received,
+        usable=message.accepted,
+        quarantined=message.quarantined,
+        findings=message.findings_total,
+    )
+    return rehearsed, tuple(map(read_finding, message.findings))
 
 
 def write_refusal(sequence: int, explanation: Explanation, *, help_url: str) -> intake_pb2.PushResponse:

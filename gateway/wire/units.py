@@ -27,6 +27,19 @@ class UnitQuery:
     code: str
     vintage: date | None = None
     event_date: date | None = None
+    name: str | None = None
+    hamlet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Questions as columns of the same length: strings, and date32 for vintages and event dates."""
+
+    codes: pa.Array
+    vintages: pa.Array
+    event_dates: pa.Array
+    names: pa.Array
+    hamlets: pa.Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +53,12 @@ class Resolution:
     clause: str | None
     explanation_code: str
     vintage_used: date | None
+    decided_by: str | None
+    would_decide: tuple[str, ...]
 
 
-def read_queries(messages: Sequence[units_pb2.UnitQuery]) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Codes, vintages and event dates as columns. Raises FIELD_INVALID on a date that is not whole."""
-    codes = pa.array([message.code for message in messages], pa.string())
+def read_queries(messages: Sequence[units_pb2.UnitQuery]) -> Questions:
+    """The questions as columns. Raises FIELD_INVALID on a date that is not whole."""
     vintages: list[date | None] = []
     events: list[date | None] = []
     for index, message in enumerate(messages):
@@ -55,7 +69,14 @@ def read_queries(messages: Sequence[units_pb2.UnitQuery]) -> tuple[pa.Array, pa.
         events.append(
             read_date(message.event_date, field_path=f"{place}.event_date") if message.HasField("event_date") else None
         )
-    return codes, pa.array(vintages, pa.date32()), pa.array(events, pa.date32())
+    return Questions(
+        # A question that names its unit in words only has no code; without either the code is empty, and unknown.
+        codes=pa.array([message.code or (None if message.name else "") for message in messages], pa.string()),
+        vintages=pa.array(vintages, pa.date32()),
+        event_dates=pa.array(events, pa.date32()),
+        names=pa.array([message.name or None for message in messages], pa.string()),
+        hamlets=pa.array([message.hamlet or None for message in messages], pa.string()),
+    )
 
 
 def write_query(query: UnitQuery) -> units_pb2.UnitQuery:
@@ -64,6 +85,8 @@ def write_query(query: UnitQuery) -> units_pb2.UnitQuery:
         code=query.code,
         vintage=write_date(query.vintage) if query.vintage else None,
         event_date=write_date(query.event_date) if query.event_date else None,
+        name=query.name or "",
+        hamlet=query.hamlet or "",
     )
 
 
@@ -79,6 +102,8 @@ def write_resolutions(resolved: pa.Table) -> units_pb2.ResolveResponse:
                 clause=row["clause"] or "",
                 explanation_code=row["explanation_code"],
                 vintage_used=write_date(row["vintage_used"]) if row["vintage_used"] else None,
+                decided_by=row["decided_by"] or "",
+                would_decide=row["would_decide"],
             )
             for row in resolved.to_pylist()
         ]
@@ -97,6 +122,8 @@ def read_resolution(message: units_pb2.UnitResolution) -> Resolution:
         vintage_used=read_date(message.vintage_used, field_path="vintage_used")
         if message.HasField("vintage_used")
         else None,
+        decided_by=message.decided_by or None,
+        would_decide=tuple(message.would_decide),
     )
 
 

@@ -41,6 +41,7 @@ def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
             standing.c.fingerprint,
             case.c.kind,
             standing.c.judgement_id,
+            sa.cast(sa.func.timezone(lifecycle.VIETNAM.key, standing.c.judged_at), sa.Date).label("judged_on"),
             standing.c.decision,
             standing.c.value,
             sa.cast(sa.func.to_json(case.c.record_keys), sa.Text).label("record_keys"),
@@ -56,7 +57,8 @@ def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
 def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, now: datetime) -> dict[str, int]:
     """Make the province's open cases those of `asked` (detecting.CASES); return how many are open by kind.
 
-    A question no longer raised becomes obsolete, one raised again opens again with a new clock. Refusals are left
+    A question no longer raised becomes obsolete, one raised again opens again with a new clock. One on a unit that
+    stays open has the candidates that a change of units left it. Refusals are left
     alone: the registry raised them, and only a judgement closes them.
     """
     asked = asked.append_column("owner", _owners(asked["kind"], province_code))
@@ -75,16 +77,18 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
             sa.cast(raised.c.evidence, pg.JSONB),
         ).order_by(raised.c.fingerprint),
     )
+    is_obsolete = case.c.obsolete_since.is_not(None)
+    of_unit = case.c.kind.in_([str(CaseKind.AMBIGUOUS_UNIT), str(CaseKind.UNKNOWN_UNIT)])
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["fingerprint"],
             set_={
                 "obsolete_since": None,
-                "opened_at": insert.excluded.opened_at,
-                "deadline": insert.excluded.deadline,
+                "opened_at": sa.case((is_obsolete, insert.excluded.opened_at), else_=case.c.opened_at),
+                "deadline": sa.case((is_obsolete, insert.excluded.deadline), else_=case.c.deadline),
                 "evidence": insert.excluded.evidence,
             },
-            where=case.c.obsolete_since.is_not(None),
+            where=sa.or_(is_obsolete, sa.and_(of_unit, case.c.evidence != insert.excluded.evidence)),
         )
     )
     connection.execute(
@@ -308,7 +312,7 @@ def _standing() -> sa.Select[Any]:
         update_state.c.state == str(State.WITHDRAWN),
     )
     return (
-        sa.select(judgement.c.fingerprint, judgement.c.judgement_id, judgement.c.decision, judgement.c.value)
+        sa.select(*(judgement.c[name] for name in ("fingerprint", "judgement_id", "judged_at", "decision", "value")))
         .ext(pg.distinct_on(judgement.c.fingerprint))
         .where(
             judgement.c.reverses.is_(None),

@@ -76,6 +76,28 @@ def staged(connection: sa.Connection, name: str, rows: pa.Table) -> sa.Table:
     return table
 
 
+def upsert(
+    connection: sa.Connection, target: sa.Table, rows: pa.Table, *, key: list[str], silent: Sequence[str] = ()
+) -> tuple[sa.Table, int]:
+    """Insert what is new, update what differs, touch nothing else; return the staged `rows` and how many were written.
+
+    A difference in the columns `silent` alone is none.
+    """
+    source = staged(connection, f"new_{target.name}", rows)
+    insert = postgresql.insert(target).from_select(
+        rows.column_names, sa.select(source).order_by(*(source.c[name] for name in key))
+    )
+    values = [name for name in rows.column_names if name not in key]
+    compared = [name for name in values if name not in silent]
+    differs = sa.or_(*(target.c[name].is_distinct_from(insert.excluded[name]) for name in compared))
+    written = connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=key, set_={name: insert.excluded[name] for name in values}, where=differs
+        )
+    ).rowcount
+    return source, written
+
+
 def these(ids: Sequence[int]) -> sa.Select[tuple[int]]:
     """The given ids as a query, for statements that take one."""
     return sa.select(sa.func.unnest(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger))))

@@ -1,6 +1,7 @@
 """A normalised batch becomes durable: ledger, versions, heads, states, findings and quarantine, or none of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -14,7 +15,7 @@ from adapters.catalogue import Source
 from adapters.normalise import Normalised
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Batch, Finding, Receipt, State
-from reconciliation.store import lifecycle_moves
+from reconciliation.store import lifecycle_moves, streams
 from reconciliation.store.copying import copy_in, these
 from reconciliation.store.tables import ROWS_PER_BATCH, finding, quarantine, record_head, record_tables
 from reconciliation.store.tables import batch as ledger
@@ -56,11 +57,16 @@ def land(engine: sa.Engine, batch: Batch, normalised: Normalised, *, source: Sou
         )
         if known is not None:
             return known
+        observed, drifted = streams.observe(connection, batch, normalised, source=source)
+        if drifted.num_rows:
+            findings = pa.concat_tables([drifted, normalised.findings]).combine_chunks()
+            normalised = replace(normalised, findings=findings)
         batch_id = _open_ledger(connection, batch, normalised, source=source, now=now)
         superseded = _land_records(
             connection, batch_id, normalised.table, source=source, exported_on=batch.exported_on, now=now
         )
         _land_findings(connection, batch_id, normalised)
+        streams.replace_forms(connection, batch_id, observed, source_id=batch.source_id)
         row = (
             connection.execute(
                 ledger.update()

@@ -17,9 +17,9 @@ from reconciliation.errors import FatalStoreError
 from reconciliation.golden import golden_schema
 from reconciliation.model import OutcomeKind, State
 from reconciliation.rekeying import IDENTITIES
-from reconciliation.standing import Reconciled, Standing, heads_schema
-from reconciliation.store import cases, lifecycle_moves
-from reconciliation.store.copying import copy_in, copy_out, reserve, staged
+from reconciliation.standing import DEATHS, Reconciled, Standing, heads_schema
+from reconciliation.store import cases, hamlets, lifecycle_moves, recodings, unit_events
+from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
     batch,
@@ -60,8 +60,10 @@ def province_lock(engine: sa.Engine, province_code: str) -> Iterator[sa.Connecti
         yield connection if connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))) else None
 
 
-def provinces_with_landings(engine: sa.Engine) -> list[str]:
-    """The provinces in which an update waits to be reconciled or a judgement came after the last run, ascending."""
+def provinces_with_landings(engine: sa.Engine, *, now: datetime | None = None) -> list[str]:
+    """The provinces in which something is to be reconciled, ascending: an update waits, a judgement came after the last
+    run, or a unit may mean something else since (recodings.behind). `now` is the database's clock when None.
+    """
     waiting = sa.select(update_state.c.province_code).where(update_state.c.state == str(State.AWAITING_RECONCILIATION))
     last_run = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == case.c.province_code).scalar_subquery()
     judged = (
@@ -70,7 +72,7 @@ def provinces_with_landings(engine: sa.Engine) -> list[str]:
         .where(judgement.c.judged_at > last_run)
     )
     with engine.connect() as connection:
-        return sorted(connection.scalars(sa.union(waiting, judged)))
+        return sorted({*connection.scalars(sa.union(waiting, judged)), *recodings.behind(connection, now=now)})
 
 
 def provinces(engine: sa.Engine) -> list[str]:
@@ -85,14 +87,9 @@ def read(connection: sa.Connection, province_code: str) -> Standing:
     """Everything a run needs to know of the province."""
     return Standing(
         namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
-        heads={kind: _heads(connection, kind, province_code) for kind in RecordKind},
-        identities=copy_out(
-            connection,
-            sa.select(*(household_identity.c[name] for name in IDENTITIES.names))
-            .where(household_identity.c.province_code == province_code)
-            .order_by(household_identity.c.source_id, household_identity.c.source_record_id),
-            IDENTITIES,
-        ),
+        heads={kind: heads(connection, kind, province_code, schema=heads_schema(kind)) for kind in RecordKind},
+        deaths=deaths(connection, province_code),
+        identities=identities(connection, province_code),
         assignment=copy_out(
             connection,
             sa.select(*(cluster_member.c[name] for name in ASSIGNMENT.names))
@@ -100,23 +97,25 @@ def read(connection: sa.Connection, province_code: str) -> Standing:
             .order_by(cluster_member.c.record_key),
             ASSIGNMENT,
         ),
-        golden={kind: _golden(connection, kind, province_code) for kind in RecordKind},
+        golden={kind: golden(connection, kind, province_code) for kind in RecordKind},
         judgements=cases.in_force(connection, province_code),
+        units=unit_events.read_tables(connection),
+        hamlets=hamlets.read_register(connection, province_code),
     )
 
 
 def write(connection: sa.Connection, reconciled: Reconciled, *, province_code: str, now: datetime) -> dict[str, int]:
     """Write what differs from what stands. Running it again with the same input writes nothing."""
     registries = _registries(connection)
-    _upsert(connection, placement, _placed(reconciled.placements, province_code), key=["record_id"])
-    identities = _with_province(reconciled.identities, province_code)
-    _upsert(connection, household_identity, identities, key=["source_id", "source_record_id"])
+    placed = recodings.write(connection, reconciled.placements, reconciled.units, province_code=province_code, now=now)
+    numbered = _with_province(reconciled.identities, province_code)
+    upsert(connection, household_identity, numbered, key=["source_id", "source_record_id"])
     links = _with_province(reconciled.links, province_code)
     _replace(connection, link, links, key=["province_code", "left_key", "right_key"], province_code=province_code)
     members = _with_province(reconciled.assignment, province_code)
     _replace(connection, cluster_member, members, key=["record_key"], province_code=province_code)
     counts = cases.settle(connection, reconciled.cases, province_code=province_code, now=now)
-    written = {f"cases.{kind}": number for kind, number in counts.items()}
+    written = {"placements": placed} | {f"cases.{kind}": number for kind, number in counts.items()}
     written |= _hold(connection, reconciled, province_code=province_code, now=now)
     for kind in RecordKind:
         carried = staged(connection, f"carried_{kind}", reconciled.carried[kind])
@@ -159,9 +158,29 @@ def _record_key() -> sa.ColumnElement[str]:
     return record_head.c.source_id + "|" + record_head.c.source_record_id
 
 
-def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
+def identities(connection: sa.Connection, province_code: str) -> pa.Table:
+    """The province's rekeying.IDENTITIES, by record."""
+    query = (
+        sa.select(*(household_identity.c[name] for name in IDENTITIES.names))
+        .where(household_identity.c.province_code == province_code)
+        .order_by(household_identity.c.source_id, household_identity.c.source_record_id)
+    )
+    return copy_out(connection, query, IDENTITIES)
+
+
+def heads(
+    connection: sa.Connection,
+    kind: RecordKind,
+    province_code: str,
+    *,
+    schema: pa.Schema,
+    where: sa.ColumnElement[bool] | None = None,
+) -> pa.Table:
+    """The records of a kind that stand, by record; `schema` has the columns of heads_schema that are wanted.
+
+    `where` chooses among them, by their placement too.
+    """
     record = record_tables[kind]
-    schema = heads_schema(kind)
     own = {
         "record_id": record_head.c.record_id,
         "record_key": _record_key(),
@@ -182,51 +201,51 @@ def _heads(connection: sa.Connection, kind: RecordKind, province_code: str) -> p
         .where(update_state.c.state != str(State.WITHDRAWN))
         .order_by(record_head.c.source_id, record_head.c.source_record_id)
     )
+    if where is not None:
+        query = query.outerjoin(placement, placement.c.record_id == record_head.c.record_id).where(where)
     return copy_out(connection, query, schema)
 
 
-def _golden(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
-    golden = golden_tables[kind]
+def deaths(connection: sa.Connection, province_code: str) -> pa.Table:
+    """The province's DEATHS, by record."""
+    version = record_tables[RecordKind.PERSON]
+    of_head = sa.and_(
+        version.c.source_id == record_head.c.source_id,
+        version.c.source_record_id == record_head.c.source_record_id,
+    )
+    query = (
+        sa.select(version.c.record_id, _record_key().label("record_key"), version.c.source_version)
+        .select_from(record_head.join(version, of_head))
+        .join(update_state, update_state.c.record_id == version.c.record_id)
+        .where(record_head.c.province_code == province_code, version.c.died_on.is_not(None))
+        .where(update_state.c.state != str(State.WITHDRAWN))
+        .order_by(version.c.record_id)
+    )
+    return copy_out(connection, query, DEATHS)
+
+
+def golden(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
+    """What is published of the province's subjects of a kind: golden_schema + change_id, by subject."""
+    versions = golden_tables[kind]
     schema = pa.schema([*golden_schema(kind), pa.field("change_id", pa.int64(), nullable=False)])
     query = (
-        sa.select(*(golden.c[name] for name in schema.names))
-        .join(golden_head, golden_head.c.change_id == golden.c.change_id)
+        sa.select(*(versions.c[name] for name in schema.names))
+        .join(golden_head, golden_head.c.change_id == versions.c.change_id)
         .where(golden_head.c.province_code == province_code, golden_head.c.kind == str(kind))
-        .order_by(golden.c.subject_id)
+        .order_by(versions.c.subject_id)
     )
     return copy_out(connection, query, schema)
-
-
-def _placed(placements: pa.Table, province_code: str) -> pa.Table:
-    columns = ["record_id", "outcome", "unit_code", "basis", "explanation"]
-    return _with_province(placements.select(columns), province_code)
 
 
 def _with_province(rows: pa.Table, province_code: str) -> pa.Table:
     return rows.append_column("province_code", pa.repeat(province_code, rows.num_rows))
 
 
-def _upsert(connection: sa.Connection, target: sa.Table, rows: pa.Table, *, key: list[str]) -> sa.Table:
-    """Insert what is new, update what differs, touch nothing else."""
-    source = staged(connection, f"new_{target.name}", rows)
-    insert = pg.insert(target).from_select(
-        rows.column_names, sa.select(source).order_by(*(source.c[name] for name in key))
-    )
-    values = [name for name in rows.column_names if name not in key]
-    differs = sa.or_(*(target.c[name].is_distinct_from(insert.excluded[name]) for name in values))
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=key, set_={name: insert.excluded[name] for name in values}, where=differs
-        )
-    )
-    return source
-
-
 def _replace(
     connection: sa.Connection, target: sa.Table, rows: pa.Table, *, key: list[str], province_code: str
 ) -> None:
-    """As _upsert, and delete what the province no longer has."""
-    source = _upsert(connection, target, rows, key=key)
+    """As upsert, and delete what the province no longer has."""
+    source, _ = upsert(connection, target, rows, key=key)
     still = sa.exists().where(*(source.c[name] == target.c[name] for name in key))
     connection.execute(target.delete().where(target.c.province_code == province_code, ~still))
 

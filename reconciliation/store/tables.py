@@ -130,6 +130,15 @@ batch = sa.Table(
 
 record_tables: dict[RecordKind, sa.Table] = {kind: _record_table(kind) for kind in RecordKind}
 
+# The versions that say that a person died.
+_persons = record_tables[RecordKind.PERSON]
+sa.Index(
+    "person_record_died_idx",
+    _persons.c.source_id,
+    _persons.c.source_record_id,
+    postgresql_where=_persons.c.died_on.is_not(None),
+)
+
 record_head = sa.Table(
     "record_head",
     metadata,
@@ -166,6 +175,19 @@ quarantine = sa.Table(
     personal(
         "raw", sa.LargeBinary
     ),  # the record's exact bytes where the format has them; the batch's payload has them always
+)
+
+# The form that each column of a source was last seen in (adapters/streams.py), which the next batch is held against.
+stream_form = sa.Table(
+    "stream_form",
+    metadata,
+    plain("source_id", sa.Text, primary_key=True),
+    plain("column", sa.Text, primary_key=True),  # the source's own name
+    plain("aspect", sa.Text, primary_key=True),
+    plain("form", sa.Text, primary_key=True),  # its name, never a value of the column
+    plain("share", sa.Double),
+    plain("evidence", sa.BigInteger),
+    plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id")),  # in which it was seen
 )
 
 # --- lifecycle ----------------------------------------------------------------------------------------------
@@ -209,6 +231,43 @@ update_move = sa.Table(
     plain("cause", sa.Text),
 )
 
+# --- units --------------------------------------------------------------------------------------------------
+
+# What operators loaded and unloaded of changes of units, appended and never updated: a row either holds an event's
+# exact content or revokes the row that does.
+unit_event = sa.Table(
+    "unit_event",
+    metadata,
+    plain("entry_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("event_id", sa.Text),
+    plain("effective_on", sa.Date),
+    plain("recorded_at", sa.DateTime(timezone=True)),
+    plain("recorded_by", sa.Text),
+    plain("sha256", sa.LargeBinary, nullable=True),
+    plain("content", sa.LargeBinary, nullable=True),
+    plain("revokes", sa.BigInteger, sa.ForeignKey("unit_event.entry_id"), nullable=True, unique=True),
+    sa.CheckConstraint("(revokes IS NULL) = (content IS NOT NULL AND sha256 IS NOT NULL)", name="loads_or_revokes"),
+)
+
+# What provinces told of their hamlets. A row that turned out otherwise is closed with the time of its successor.
+hamlet = sa.Table(
+    "hamlet",
+    metadata,
+    plain("hamlet_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("province_code", sa.Text, index=True),
+    plain("former_unit_code", sa.Text),
+    plain("name", sa.Text),
+    plain("name_key", sa.Text),
+    plain("unit_code", sa.Text),
+    plain("named_from", sa.Date, nullable=True),
+    plain("named_to", sa.Date, nullable=True),
+    plain("renamed_to", sa.Text, nullable=True),
+    plain("source", sa.Text),
+    plain("recorded_at", sa.DateTime(timezone=True)),
+    plain("recorded_by", sa.Text),
+    plain("replaced_at", sa.DateTime(timezone=True), nullable=True),
+)
+
 # --- reconciliation -----------------------------------------------------------------------------------------
 
 placement = sa.Table(
@@ -218,8 +277,26 @@ placement = sa.Table(
     plain("province_code", sa.Text, index=True),
     plain("outcome", sa.Text),  # current | retired | judged | ambiguous | unknown
     plain("unit_code", sa.Text, nullable=True),  # today's
-    plain("basis", sa.Text, nullable=True),  # resolution and clause, or the judgement
+    plain("basis", sa.Text, nullable=True),  # resolution and clause, the hamlet's source, or the judgement
     plain("explanation", sa.Text),
+    plain("decided_by", sa.Text, nullable=True),  # law | vintage | hamlet | … | judgement; null while it is a question
+    plain("sent_code", sa.Text, nullable=True),
+    plain("sent_vintage", sa.Date, nullable=True),
+    plain("sent_name", sa.Text, nullable=True),
+    # Under which rules and tables, and when, this answer was first given: an answer that stays the same keeps them.
+    plain("rule_version", sa.Text, nullable=True),
+    plain("known_on", sa.Date, nullable=True),
+)
+
+# Under which rules and tables all placements of a province were last looked at; placements that did not change then
+# keep the version that first gave them.
+recoding = sa.Table(
+    "recoding",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    plain("rule_version", sa.Text),
+    plain("list_begun_on", sa.Date, nullable=True),  # of the list that was in force; null: the first one
+    plain("looked_at", sa.DateTime(timezone=True)),
 )
 
 household_identity = sa.Table(
@@ -232,6 +309,9 @@ household_identity = sa.Table(
     personal("household_number", sa.Text),  # today's, unique in its unit
     personal("former_number", sa.Text),  # as the source has it: an alias for ever
     plain("rekeyed", sa.Boolean),
+    # The number it had to give up, and the unit where that was its own: it has it again when it is back there.
+    personal("displaced_number", sa.Text),
+    plain("displaced_unit", sa.Text, nullable=True),
 )
 
 link = sa.Table(

@@ -33,6 +33,23 @@ def test_overrides_of_a_system_are_in_its_dialect() -> None:
     assert ethnic.code_list == "ethnic.census_2009"
 
 
+def test_source_says_how_it_writes_and_who_answers_for_it() -> None:
+    source = load().sources["binh-thuan.population"]
+
+    assert source.charset is Charset.UTF_8
+    assert source.ethnic_list == "ethnic.census_2009"
+    assert source.date_styles["NGAY_SINH"] == ("dd/mm/yyyy", "yyyy", "d/m/yy")
+    assert source.office.office_id == "lam-dong.residence"
+    assert load().sources["binh-thuan.household"].ethnic_list is None
+
+
+def test_system_without_an_office_is_the_stewards(tmp_path: Path) -> None:
+    source = read(pages(tmp_path)).sources["lao-cai.population"]
+
+    assert source.operator_office is None
+    assert source.office == source.steward_office
+
+
 def test_vintage_is_the_one_declared_for_the_day_of_export(tmp_path: Path) -> None:
     source = read(pages(tmp_path)).sources["lao-cai.population"]
 
@@ -56,8 +73,10 @@ def test_undeclared_vintage_is_none() -> None:
         ('dialect = "small"', 'dialect = "large"', "system[0].dialect"),
         ('cadence = "daily"', 'cadence = "hourly"', "system[0].cadence"),
         ('cadence = "daily"', 'cadence = "daily"\nsize = 1', "system[0].size"),
-        ('cadence = "daily"', 'cadence = "daily"\ncharset = "viscii"', "system[0].charset"),
+        ('cadence = "daily"', 'cadence = "daily"\ncharset = "latin1"', "system[0].charset"),
         ('cadence = "daily"', 'cadence = "daily"\nstyles = { NOWHERE = "yyyy" }', "system[0].NOWHERE"),
+        ('cadence = "daily"', 'cadence = "daily"\noffice = "nobody"', "system[0].office"),
+        ('id = "lao-cai.steward"', 'id = "steward"', "offices.steward.id"),
         ("from = 2025-07-21", "from = 2020-07-21", "system[0].unit_codes"),
         ("from = 2025-07-21", 'from = "2025-07-21"', "system[0].unit_codes[1].from"),
     ],
@@ -81,7 +100,7 @@ def test_source_is_declared_once(tmp_path: Path) -> None:
 
 
 def test_province_has_one_page(tmp_path: Path) -> None:
-    other = PAGE.replace('slug = "lao-cai"', 'slug = "x1"', 1)
+    other = PAGE.replace('slug = "lao-cai"', 'slug = "x1"', 1).replace('{ id = "lao-cai.', '{ id = "x1.')
 
     with pytest.raises(FatalDeclarationError, match="has a page already"):
         read(pages(tmp_path, PAGE, other))

@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 import pytest
 
 from adapters.canonical import SCHEMAS, RecordKind
-from adapters.catalogue import load
-from adapters.declaration import FileFormat, read_dialect
+from adapters.catalogue import Cadence, load
+from adapters.declaration import Charset, FileFormat, read_dialect
 from adapters.findings import FINDINGS
 from adapters.normalise import QUARANTINED, normalise_rows
 from adapters.readers import read
-from adapters.reference.units import province_successors, units_on
+from adapters.reference.units import province_successors, units_on, vintages
 from adapters.steps import STEPS
 from tests.adapters.conformance import (
     AWKWARD,
@@ -28,6 +28,7 @@ from tests.adapters.conformance import (
 from tests.golden import Golden
 
 UNTIL_MERGER, SINCE_MERGER = date(2025, 6, 30), date(2025, 7, 1)
+EXPORTED_AFTER = date(2025, 8, 15)
 
 each_dialect = pytest.mark.parametrize("folder", DIALECTS, ids=lambda folder: folder.name)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -150,6 +151,54 @@ def test_province_has_every_kind_of_system_of_each_former_province(page: Path) -
     systems = {(source.former_province_code, source.kind) for source in province.sources}
 
     assert systems == {(former.code, kind) for former in province.formers for kind in RecordKind}
+
+
+def test_the_whole_country_is_declared() -> None:
+    catalogue = load()
+
+    provinces = {row["code"] for row in units_on(SINCE_MERGER, level="province").to_pylist()}
+    formers = [former for province in catalogue.provinces.values() for former in province.formers]
+    assert set(catalogue.provinces) == provinces
+    assert len(provinces) == 34
+    assert len({former.code for former in formers}) == len({former.slug for former in formers}) == 63
+    assert len(catalogue.sources) == 189
+
+
+@each_page
+def test_province_names_an_office_for_every_system(page: Path) -> None:
+    province = load().provinces[page.stem.partition("-")[0]]
+
+    assert {source.office for source in province.sources} <= set(province.offices)
+    assert len({office.office_id for office in province.offices}) == len(province.offices) >= 3
+    assert all(source.operator_office for source in province.sources)
+
+
+@each_page
+def test_page_says_that_it_is_not_confirmed(page: Path) -> None:
+    head = page.read_text(encoding="utf-8").splitlines()[:2]
+
+    assert "not public" in head[0]
+    assert head[1].startswith("# written to be corrected in a minute")
+
+
+@each_page
+def test_declared_lists_are_lists_there_are(page: Path) -> None:
+    province = load().provinces[page.stem.partition("-")[0]]
+
+    declared = {rule.vintage for source in province.sources for rule in source.unit_codes}
+
+    assert declared <= set(vintages())
+
+
+def test_the_country_differs_as_life_does() -> None:
+    sources = load().sources.values()
+
+    vintages = {source.unit_vintage(EXPORTED_AFTER) for source in sources}
+    assert vintages == {None, UNTIL_MERGER, SINCE_MERGER}
+    assert len({source.unit_codes[-1].from_date for source in sources if source.unit_codes}) >= 5
+    assert {source.ethnic_list for source in sources} >= {"ethnic.1979", "ethnic.census_2009"}
+    assert {source.cadence for source in sources} == set(Cadence)
+    assert {source.charset for source in sources} == set(Charset)
 
 
 def _formers_of(code: str) -> set[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.declaration import Charset, ColumnMapping, FileFormat, override, read_toml
+from adapters.declaration import Charset, ColumnMapping, FileFormat, FixedField, override, read_toml
 from adapters.errors import FatalDeclarationError
 from tests.adapters.declaring import DIALECT, dialect, folder
 
@@ -36,7 +36,18 @@ def test_declaration_is_read(tmp_path: Path) -> None:
         ('ignored = ["STT"]', 'ignored = ["STT", "STT"]', "ignored"),
         ('ignored = ["STT"]', 'ignored = ["ID"]', "ignored"),
         ('ignored = ["STT"]', "ignored = [5]", "ignored"),
-        ('format = "csv"', 'format = "dbf"', "file.format"),
+        ('format = "csv"', 'format = "doc"', "file.format"),
+        ('format = "csv"', 'format = "csv"\nheader_row = 0', "file.header_row"),
+        ('format = "csv"', 'format = "jsonl"\nheader_row = 2', "file.header_row"),
+        ('format = "csv"', 'format = "csv"\nheader_depth = 2', "file.header_depth"),
+        ('format = "csv"', 'format = "xlsx"\nheader_row = 2\nheader_depth = 2', "file.header_depth"),
+        ('format = "csv"', 'format = "csv"\ncharset = "vni"\ndecomposed = true', "file.byte_order_mark"),
+        ('format = "csv"', 'format = "jsonl"\nbyte_order_mark = true', "file.byte_order_mark"),
+        ('format = "csv"', 'format = "csv"\ncharset = "latin-1"', "file.charset"),
+        ('format = "csv"', 'format = "fixed-width"', "file.fields"),
+        ('format = "csv"', 'format = "csv"\nfields = [{ name = "ID", width = 3 }]', "file.fields"),
+        ('format = "csv"', 'format = "fixed-width"\nfields = [{ name = "ID", width = 0 }]', "file.fields[0].width"),
+        ('format = "csv"', 'format = "fixed-width"\nfields = [{ name = "ID", width = 3 }]', "file.fields"),
         ('format = "csv"', 'format = "csv"\nseparator = "||"', "file.separator"),
         ('format = "csv"', 'format = "jsonl"\ncharset = "tcvn3"', "file.charset"),
         ('format = "csv"', 'format = "xml"', "file.record"),
@@ -96,6 +107,51 @@ def test_override_changes_charset_styles_and_lists(tmp_path: Path) -> None:
     assert changed.file.charset is Charset.TCVN3
     assert [mapping.styles for mapping in changed.mappings] == [(), ("yyyy",), ()]
     assert [mapping.code_list for mapping in changed.mappings] == [None, None, "sex.bhyt_xml"]
+
+
+def test_fields_of_fixed_width_are_read(tmp_path: Path) -> None:
+    names = ("ID", "BORN", "SEX", "STT")
+    fields = ", ".join(f'{{ name = "{name}", width = {len(name)} }}' for name in names)
+    text = DIALECT.replace('format = "csv"', f'format = "fixed-width"\ncharset = "viscii"\nfields = [{fields}]')
+
+    shape = dialect(tmp_path, text).file
+
+    assert shape.charset is Charset.VISCII
+    assert shape.fields == tuple(FixedField(name, len(name)) for name in names)
+
+
+@pytest.mark.parametrize("extra", [', { name = "ID", width = 2 }', ', { name = "OTHER", width = 2 }'])
+def test_every_field_is_named_once_and_mapped_or_ignored(tmp_path: Path, extra: str) -> None:
+    fields = ", ".join(f'{{ name = "{name}", width = 2 }}' for name in ("ID", "BORN", "SEX", "STT"))
+    text = DIALECT.replace('format = "csv"', f'format = "fixed-width"\nfields = [{fields}{extra}]')
+
+    with pytest.raises(FatalDeclarationError, match="is not once a field and once mapped or ignored"):
+        dialect(tmp_path, text)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "dbf"])
+def test_charset_may_differ_at_a_system_where_the_format_has_none(tmp_path: Path, file_format: str) -> None:
+    text = DIALECT.replace('format = "csv"', f'format = "{file_format}"')
+    keys = read_toml(folder(tmp_path, text) / "dialect.toml")
+
+    assert override(dialect(tmp_path, text), keys=keys, charset=Charset.VNI).file.charset is Charset.VNI
+
+
+def test_marks_of_unicode_are_not_those_of_a_legacy_charset(tmp_path: Path) -> None:
+    text = DIALECT.replace('format = "csv"', 'format = "csv"\nbyte_order_mark = true\ndecomposed = true')
+    keys = read_toml(folder(tmp_path, text) / "dialect.toml")
+
+    changed = override(dialect(tmp_path, text), keys=keys, charset=Charset.VNI).file
+
+    assert (dialect(tmp_path, text).file.has_mark, changed.has_mark, changed.is_decomposed) == (True, False, False)
+
+
+def test_charset_may_not_differ_where_the_format_says_it(tmp_path: Path) -> None:
+    text = DIALECT.replace('format = "csv"', 'format = "jsonl"')
+    keys = read_toml(folder(tmp_path, text) / "dialect.toml")
+
+    with pytest.raises(FatalDeclarationError, match="charset"):
+        override(dialect(tmp_path, text), keys=keys, charset=Charset.VNI)
 
 
 @pytest.mark.parametrize("column", ["STT", "NOWHERE"])

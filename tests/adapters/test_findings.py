@@ -1,12 +1,26 @@
 """The catalogue of findings is complete, bilingual and written into the docs; values are never shown."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.errors import NEXT_STEPS, RejectedBatchError, RejectionReason
-from adapters.findings import CATALOGUE, FINDINGS, Flag, Severity, findings_table, flag, render_markdown, shape
+from adapters.findings import (
+    CATALOGUE,
+    FINDINGS,
+    SHAPE_LENGTH,
+    Flag,
+    Severity,
+    batch_flag,
+    findings_table,
+    flag,
+    render_markdown,
+    shape,
+)
 from tests.golden import Golden
 
 DOCS = Path(__file__).parents[2] / "docs" / "findings.md"
@@ -68,6 +82,47 @@ def test_table_puts_repairs_first_once_a_column_and_rows_in_order() -> None:
         (1, None, "FIELD_COUNT", Severity.ERROR, None, None),
         (2, "B", "ID_FORMAT", Severity.WARNING, "9", "k2"),
     ]
+
+
+def test_what_is_said_of_the_batch_comes_first_and_names_no_record() -> None:
+    flags = [
+        ("A", Flag("DATE_INVALID", np.array([0]), pa.array(["9"]))),
+        ("MA_XA", batch_flag("VINTAGE_CONTRADICTED", "declared 2025-07-01, only before: 80 of 90 codes")),
+        ("MA_XA", batch_flag("VINTAGE_INFERRED", "2025-06-30")),
+    ]
+
+    table = findings_table(flags, pa.array(["k0"]))
+
+    assert [tuple(row.values()) for row in table.to_pylist()] == [
+        (-1, "MA_XA", "VINTAGE_CONTRADICTED", "warning", "declared 2025-07-01, only before: 80 of 90 codes", None),
+        (-1, "MA_XA", "VINTAGE_INFERRED", "info", "2025-06-30", None),
+        (0, "A", "DATE_INVALID", "warning", "9", "k0"),
+    ]
+
+
+def test_an_info_counts_rows_and_shows_nothing() -> None:
+    (found,) = flag("COMPOSED", np.array([True, False]), pa.array(["secret", "x"]))
+
+    assert found.seen.to_pylist() == [None]
+
+
+def test_vietnamese_texts_are_composed_vietnamese_and_end_in_a_full_stop() -> None:
+    for finding in CATALOGUE.values():
+        for text in (finding.vi, finding.fix_vi):
+            assert unicodedata.is_normalized("NFC", text)
+            assert not text.isascii()
+        for text in (finding.vi, finding.fix_vi, finding.en, finding.fix_en):
+            assert text.endswith(".")
+            assert "|" not in text  # would break the table of docs/findings.md
+
+
+@given(value=st.text(max_size=50))
+def test_shape_of_any_text_has_no_letter_and_no_digit_of_it(value: str) -> None:
+    seen = shape(pa.array([value], pa.string()))[0].as_py()
+
+    assert len(seen) == min(len(value), SHAPE_LENGTH)
+    assert all(mark == "x" or not mark.isalpha() for mark in seen)
+    assert all(mark == "9" or not mark.isdecimal() for mark in seen)
 
 
 def test_no_flags_are_an_empty_table() -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from adapters.catalogue import Source, load
 from adapters.errors import RejectedBatchError, RejectionReason
-from adapters.normalise import Normalised, normalise_file, normalise_rows
-from adapters.readers import LIMITS
+from adapters.findings import CATALOGUE
+from adapters.normalise import Normalised, normalise_file, normalise_raw, normalise_rows
+from adapters.readers import LIMITS, Raw
+from adapters.streams import FEWEST_ROWS, OBSERVED
 from tests.adapters.conformance import AWKWARD, DIALECTS, sample_of, sample_source
 
 SOURCE = load().sources["lam-dong.population"]
@@ -54,6 +56,22 @@ def test_clean_row_has_no_finding() -> None:
 
     assert result.findings.num_rows == result.quarantined.num_rows == 0
     assert result.received == result.table.num_rows == 1
+
+
+def test_the_form_of_the_columns_is_observed_in_a_batch_that_is_large_enough() -> None:
+    small = _normalised(*({"id": str(number)} for number in range(FEWEST_ROWS - 1)))
+    enough = _normalised(*({"id": str(number)} for number in range(FEWEST_ROWS)))
+    # A sorted file: the second half is written otherwise.
+    large = _normalised(*({"id": str(n), "so_cccd": "068085000301"[: 12 - n // 600]} for n in range(1_200)))
+
+    assert small.observe().equals(OBSERVED.empty_table())
+    assert _numbers(enough) == {"12 digits": FEWEST_ROWS}
+    assert _numbers(large) == {"12 digits": 200, "11 digits": 200}
+
+
+def _numbers(result: Normalised) -> dict[str, int]:
+    rows = [row for row in result.observe().to_pylist() if row["column"] == "so_cccd"]
+    return {row["value"]: row["evidence"] for row in rows}
 
 
 def test_every_finding_of_a_row_is_reported() -> None:
@@ -97,7 +115,7 @@ def test_vintage_is_what_the_source_declares_for_the_day() -> None:
         ({"gioi_tinh": "Nữ"}, "sex"),
         ({"ngay_sinh": "1986"}, "birth year"),
         ({"so_cccd": "097085000301"}, "place"),
-        ({"so_cccd": "068285000301"}, "birth year"),
+        ({"so_cccd": "068285000301"}, "century"),
     ],
 )
 def test_number_that_differs_from_the_record_is_a_warning_and_kept(changes: dict[str, Any], seen: str) -> None:
@@ -126,6 +144,75 @@ def test_value_too_long_costs_its_own_row() -> None:
 
     assert _said(result) == {(1, "TEXT_TOO_LONG")}
     assert result.table["source_record_id"].to_pylist() == ["1"]
+
+
+def test_a_name_of_ten_million_bytes_costs_its_own_row() -> None:
+    columns = {name: pa.array([None, None], pa.string()) for name in SOURCE.dialect.source_columns}
+    raw = pa.table(columns | {"id": ["1", "2"], "ho_ten": ["x" * 10_000_000, "An"]})
+
+    result = normalise_raw(Raw(raw), source=SOURCE, exported_on=EXPORTED_ON)
+
+    assert result.table["full_name"].to_pylist() == ["An"]
+    assert [row["seen"] for row in result.findings.to_pylist()] == ["10000000 bytes"]
+
+
+def test_household_of_five_thousand_is_kept_and_told() -> None:
+    source = load().sources["lam-dong.household"]
+    columns = {name: pa.array([None], pa.string()) for name in source.dialect.source_columns}
+    count, key = (source.dialect.mapping_to(target) for target in ("member_count", "source_record_id"))
+    assert count
+    assert key
+
+    result = normalise_rows(
+        pa.table(columns | {count.name: ["5000"], key.name: ["1"]}), source=source, exported_on=EXPORTED_ON
+    )
+
+    assert result.table["member_count"].to_pylist() == [5000]
+    assert _said(result) == {(0, "MEMBER_COUNT_UNLIKELY")}
+
+
+def test_periods_that_overlap_or_end_before_they_begin_are_kept_and_told() -> None:
+    source = sample_source(load().dialects["insurance-xlsx"])
+    columns = {name: pa.array([None] * 3, pa.string()) for name in source.dialect.source_columns}
+    rows = {
+        "Mã hồ sơ": ["1", "2", "3"],
+        "Mã số BHXH": ["1012345678", "1012345678", "1012345679"],
+        "Loại bảo hiểm": ["BHYT"] * 3,
+        "Từ ngày": ["01/01/2025", "01/06/2025", "01/06/2025"],
+        "Đến ngày": ["31/12/2025", "31/12/2025", "01/05/2025"],
+    }
+
+    result = normalise_rows(pa.table(columns | rows), source=source, exported_on=EXPORTED_ON)
+
+    assert _said(result) == {(1, "PERIOD_OVERLAPS"), (2, "PERIOD_REVERSED")}
+    assert result.table["valid_to"].null_count == 0
+
+
+def test_row_sent_twice_overlaps_with_nothing() -> None:
+    source = sample_source(load().dialects["insurance-xlsx"])
+    columns = {name: pa.array([None] * 2, pa.string()) for name in source.dialect.source_columns}
+    rows = {
+        "Mã hồ sơ": ["1", "1"],
+        "Mã số BHXH": ["1012345678"] * 2,
+        "Từ ngày": ["01/01/2025"] * 2,
+        "Đến ngày": ["31/12/2025"] * 2,
+    }
+
+    result = normalise_rows(pa.table(columns | rows), source=source, exported_on=EXPORTED_ON)
+
+    assert _said(result) == {(1, "DUPLICATE_IN_BATCH")}
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [("0680850003012", "ID_FORMAT"), ("68085000301", "LEADING_ZERO_MISSING"), ("068385000301", "ID_INCONSISTENT")],
+)
+def test_wrong_or_shortened_number_is_told_with_the_hint_about_spreadsheets(number: str, code: str) -> None:
+    result = _normalised({"so_cccd": number})
+
+    assert (0, code) in _said(result)
+    if code != "ID_INCONSISTENT":
+        assert "Excel" in CATALOGUE[code].fix_vi
 
 
 def test_empty_object_stands_for_the_columns_within_it() -> None:
@@ -174,6 +261,26 @@ def test_nul_and_invalid_text_in_arrow_cost_their_own_rows() -> None:
 
     assert result.table["full_name"].to_pylist() == ["An"]
     assert _said(result) == {(1, "NUL_IN_TEXT"), (2, "ENCODING_INVALID")}
+
+
+def test_joined_columns_keep_their_rows_where_one_has_none_of_them() -> None:
+    source = sample_source(load().dialects["population-qcvn109"])
+    names: list[tuple[str | None, ...]] = [
+        (None, None, None),
+        ("Lê", None, "An"),
+        (None, None, "Y"),
+        (None, None, None),
+    ]
+    columns: dict[str, list[str | None]] = {name: [None] * len(names) for name in source.dialect.source_columns}
+    columns |= {"MaHoSo": [str(row) for row in range(len(names))]}
+    columns |= {
+        f"HoVaTen/{part}": [name[place] for name in names] for place, part in enumerate(("Ho", "ChuDem", "Ten"))
+    }
+    raw = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+    result = normalise_rows(raw, source=source, exported_on=EXPORTED_ON)
+
+    assert result.table["full_name"].to_pylist() == [None, "Lê An", "Y", None]
 
 
 def test_normalising_is_deterministic_and_keeps_no_state() -> None:

@@ -1,6 +1,7 @@
 """A registry pulls, acknowledges and reports through a real socket; cursors are its own and nobody can make one."""
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import grpc
@@ -228,3 +229,36 @@ def test_a_report_that_is_not_whole_counts_for_nothing(serve: Serve, engine: sa.
         "not acknowledged": "OUTCOME_INVALID",
     }
     assert recorded == 1
+
+
+def test_a_registry_that_has_not_cut_over_gets_units_in_former_codes_with_a_mark(
+    serve: Serve, engine: sa.Engine
+) -> None:
+    async def run() -> tuple[Page, Page]:
+        async with serve() as channel:
+            await publish(channel, engine)
+            client = FeedClient(channel, consumer_id="population")
+            return await client.fetch(), await client.fetch(former_units_on=date(2025, 6, 30))
+
+    plain, projected = asyncio.run(run())
+
+    assert projected.next_cursor
+    assert sequences(projected) == sequences(plain)
+    persons = projected.tables[RecordKind.PERSON]
+    assert set(persons.column_names) - set(plain.tables[RecordKind.PERSON].column_names) == {
+        f"{prefix}former_unit_{name}" for prefix in ("", "previous_") for name in ("code", "is_exact", "candidates")
+    }
+    for row in persons.to_pylist():
+        assert row["former_unit_is_exact"] == (row["former_unit_code"] is not None)
+        assert len(row["former_unit_candidates"]) > 1, "Ba Đình was made of several"
+
+
+def test_former_units_of_today_or_later_are_refused(serve: Serve, engine: sa.Engine) -> None:
+    async def run() -> RejectedByGatewayError:
+        async with serve() as channel:
+            await publish(channel, engine, count=1)
+            with pytest.raises(RejectedByGatewayError) as caught:
+                await FeedClient(channel, consumer_id="population").fetch(former_units_on=NOW.date())
+            return caught.value
+
+    assert "former_units_on" in str(asyncio.run(run()))

@@ -11,7 +11,7 @@ from adapters.canonical import RecordKind
 from adapters.normalise import normalise_rows
 from gateway.caps import MAX_RECORDS
 from gateway.errors import Reason, RejectedCallError
-from gateway.typed import as_typed, read_typed
+from gateway.typed import as_typed, holds_newer_fields, read_typed
 from gateway.v1 import records_pb2
 from tests.gateway.batches import typed
 
@@ -101,7 +101,32 @@ def test_nothing_at_all_is_no_record() -> None:
 def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     try:
         rows = read_typed(payload, kind=RecordKind.PERSON)
+        holds_newer_fields(payload)
     except RejectedCallError as error:
         assert error.reason in {Reason.UNREADABLE, Reason.KIND_MISMATCH}
     else:
         assert rows.num_rows <= len(payload)
+
+
+def test_a_field_of_a_newer_release_is_noticed_and_the_rest_is_read() -> None:
+    record = records_pb2.PersonRecord(source_record_id="P1", full_name="Nguyễn A An").SerializeToString()
+    newer = record + b"\xfa\x7f\x03abc"  # field 2,047, three bytes
+    payload = b"".join(b"\x0a" + bytes([len(one)]) + one for one in (record, newer))
+
+    names = read_typed(payload, kind=RecordKind.PERSON)["full_name"].to_pylist()
+
+    assert names == ["Nguyễn A An".encode()] * 2
+    assert holds_newer_fields(payload)
+    assert not holds_newer_fields(typed(3))
+
+
+def test_a_value_of_an_enum_that_this_release_does_not_know_is_a_finding() -> None:
+    source = as_typed(catalogue.load().sources["lao-cai.population"])
+    payload = records_pb2.TypedRecords(persons=[records_pb2.PersonRecord(source_record_id="P1", sex=7)])
+
+    normalised = normalise_rows(
+        read_typed(payload.SerializeToString(), kind=RecordKind.PERSON), source=source, exported_on=date(2025, 7, 10)
+    )
+
+    assert normalised.table["sex"].to_pylist() == [None]
+    assert [(row["column"], row["code"]) for row in normalised.findings.to_pylist()] == [("sex", "CODE_UNKNOWN")]

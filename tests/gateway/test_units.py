@@ -2,19 +2,26 @@
 
 import asyncio
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
+from adapters.reference.hamlet_files import read_hamlets
 from adapters.reference.resolve import Outcome, resolve
-from adapters.reference.units import split_units
+from adapters.reference.unit_events import read_folder
+from adapters.reference.units import load_units, split_units
 from gateway import caps
-from gateway.client import RejectedByGatewayError, UnitCard, UnitQuery, UnitsClient
+from gateway.client import RejectedByGatewayError, RetryableGatewayError, UnitCard, UnitQuery, UnitsClient
 from gateway.v1 import units_pb2, units_pb2_grpc
 from gateway.wire.faults import read_call_error
-from tests.gateway.conftest import Serve
+from reconciliation.store import hamlets, unit_events
+from tests.adapters.reference.inventing import write_event
+from tests.gateway.conftest import NOW, Serve
+from tests.gateway.test_server import cut_off
 
 OLD_LIST, TODAY = date(2025, 6, 30), date(2025, 7, 1)
 
@@ -65,6 +72,56 @@ def test_a_code_that_names_two_places_is_two_units(serve: Serve) -> None:
     assert ("00004", "Phường Ba Đình", True) in {(one.code, one.name, one.is_whole) for one in old.relations}
     assert ("00004", "Phường Trúc Bạch", True) in {(one.code, one.name, one.is_whole) for one in new.relations}
     assert all(one.resolution for one in new.relations)
+
+
+def test_names_hamlets_and_what_was_known_on_a_day_count(serve: Serve, engine: sa.Engine, tmp_path: Path) -> None:
+    folder = write_event(
+        tmp_path / "2025-10-01-merger",
+        on="2025-10-01",
+        ends=["commune,02671"],
+        crosswalk=["02671,02647,whole,all,1"],
+    )
+    unit_events.load(engine, read_folder(folder), by="o1", now=NOW)
+    rows = b"former_unit_code,name,unit_code\n00007,TDP 2,00008\n"
+    told = read_hamlets(rows, province_code="01", source="s", tables=load_units(), on=date(2025, 9, 1))
+    hamlets.tell(engine, told, by="o1", now=NOW)
+    later, ended = date(2025, 11, 1), UnitQuery(code="02671", vintage=TODAY)
+    asked = [UnitQuery(code="00007", vintage=OLD_LIST, hamlet="tổ 2"), UnitQuery(code="00007", vintage=OLD_LIST)]
+    named = UnitQuery(code="", name="Phường Cam Đường, tỉnh Lào Cai", vintage=TODAY)
+
+    async def run() -> list[Any]:
+        async with serve() as channel:
+            client = UnitsClient(channel)
+            return [
+                *await client.resolve(asked, within_province_code="01"),
+                *await client.resolve([ended, named], as_of=later),
+                *await client.resolve([ended], as_of=later, known_on=date(2025, 7, 1)),
+                await client.unit("02647", vintage=later),
+            ]
+
+    by_hamlet, open_, now, by_name, before, card = asyncio.run(run())
+
+    assert (by_hamlet.unit_code, by_hamlet.decided_by, by_hamlet.would_decide) == ("00008", "hamlet", ())
+    assert (open_.unit_code, open_.decided_by, "hamlet" in open_.would_decide) == (None, None, True)
+    assert (now.unit_code, by_name.unit_code, before.unit_code) == ("02647", "02647", "02671")
+    assert {one.code for one in card.relations} == {"02671"}
+
+
+def test_while_the_database_is_away_what_was_known_last_is_told(
+    serve: Serve, engine: sa.Engine, server_url: sa.URL
+) -> None:
+    async def run() -> tuple[list[Any], str]:
+        async with serve() as channel:
+            client = UnitsClient(channel)
+            with cut_off(server_url, str(engine.url.database)):
+                told = await client.resolve([UnitQuery(code="00004", vintage=TODAY)])
+                with pytest.raises(RetryableGatewayError) as caught:
+                    await client.resolve([UnitQuery(code="00004")], known_on=TODAY)
+            return told, caught.value.fault.reason
+
+    [answer], reason = asyncio.run(run())
+
+    assert (answer.unit_code, reason) == ("00004", "STORE_UNAVAILABLE")
 
 
 @pytest.mark.parametrize("code", ["99999", "", "01", "x" * 1_000, "\x00"])

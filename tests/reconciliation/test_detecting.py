@@ -161,6 +161,83 @@ def test_no_question_about_two_books(other):
     assert kinds(book("a"), other) == []
 
 
+DIED = date(2025, 7, 20)
+
+
+def test_an_update_after_the_death_and_which_records_say_it():
+    (case,) = found(
+        fact("b", died_on=DIED),
+        fact("a"),
+        fact("c", event_date=DIED),  # on the day itself: it may well be about the living
+        fact("d", died_on=DIED, event_date=None),
+        fact("e", event_date=None),
+        book("f", died_on=None),
+    )
+
+    assert case["kind"] == CaseKind.DEATH_THEN_UPDATE
+    assert case["record_keys"] == ["a", "b", "d"]
+    assert case["evidence"] == {"reason": "later_update", "dead": [1, 2], "sides": [1, 0, 0]}
+
+
+def test_two_days_of_one_death():
+    (case,) = found(fact("b", died_on=DIED), fact("a", died_on=date(2025, 7, 21)), fact("c", died_on=DIED))
+
+    assert case["kind"] == CaseKind.DEATH_THEN_UPDATE
+    assert case["record_keys"] == ["a", "b", "c"]
+    assert case["evidence"] == {"reason": "two_days", "dead": [0, 1, 2], "sides": [1, 0, 0]}
+
+
+def test_a_death_that_its_own_record_takes_back():
+    (case,) = found(fact("b", died_before=1), fact("a", event_date=date(2025, 6, 1)))
+
+    assert case["kind"] == CaseKind.DEATH_THEN_UPDATE
+    assert case["record_keys"] == ["b"]
+    assert case["evidence"] == {"reason": "resurrected", "dead": [], "sides": [0]}
+
+
+def test_every_question_about_one_death_is_asked():
+    cases = found(
+        fact("a", died_on=DIED), fact("b", died_on=date(2025, 7, 21)), fact("c", died_before=1, event_date=None),
+        fact("d", event_date=date(2025, 7, 22)),
+    )  # fmt: skip
+
+    asked = {case["evidence"]["reason"]: case["record_keys"] for case in cases}
+    assert asked == {"later_update": ["a", "b", "d"], "two_days": ["a", "b"], "resurrected": ["c"]}
+    assert len({case["fingerprint"] for case in cases}) == 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        fact("b", died_on=DIED),
+        fact("b", event_date=DIED),
+        fact("b", event_date=None),
+        fact("b", subject_id="t", personal_number=None, event_date=date(2025, 9, 1)),
+        fact("b", subject_id="t", personal_number=None, died_on=date(2025, 7, 21)),
+        fact("b", died_on=DIED, died_before=1),
+        book("b", event_date=date(2025, 9, 1)),
+    ],
+)
+def test_no_question_about_a_death(other):
+    assert kinds(fact("a", died_on=DIED), other) == []
+
+
+def test_another_day_of_death_is_another_question_and_another_update_is_not():
+    later = {"event_date": date(2025, 9, 1)}
+
+    (one,) = found(fact("a", died_on=DIED), fact("b", **later))
+    (same,) = found(fact("a", died_on=DIED), fact("b", event_date=date(2025, 9, 2)))
+    (other,) = found(fact("a", died_on=date(2025, 7, 21)), fact("b", **later))
+
+    assert one["fingerprint"] == same["fingerprint"] != other["fingerprint"]
+
+
+def test_taking_back_another_statement_of_death_is_another_question():
+    (one,), (other,) = (found(fact("a", died_before=version)) for version in (1, 3))
+
+    assert one["fingerprint"] != other["fingerprint"]
+
+
 def test_a_doubt_and_a_unit_in_question_name_their_records():
     pairs = pa.Table.from_pylist(
         [{"left_key": "a", "right_key": "b", "weight": 1.234, "reason": "twins"}], schema=DOUBTS
@@ -173,16 +250,17 @@ def test_a_doubt_and_a_unit_in_question_name_their_records():
 
 
 _fact = st.builds(
-    lambda kind, subject, number, books, name, day, unit, event: {
+    lambda kind, subject, number, books, name, day, unit, event, died, before: {
         "kind": kind, "subject_id": subject, "personal_number": number, "insurance_number": books,
         "name_key": name, "birth_year": 1980, "birth_month": 5, "birth_day": day, "unit_code": unit,
-        "event_date": event,
+        "event_date": event, "died_on": died, "died_before": before,
     },
     st.sampled_from(["person", "insurance"]), st.sampled_from(["s", "t", "u"]),
     st.sampled_from([None, CANARY["personal_number"], "015180000018"]),
     st.sampled_from([None, CANARY["insurance_number"], "9876543210"]),
     st.sampled_from([None, CANARY["name_key"], "a giang pao"]), st.sampled_from([None, 17, 18]),
     st.sampled_from([None, "02647", "02671"]), st.sampled_from([None, date(2025, 8, 1), date(2025, 8, 2)]),
+    st.sampled_from([None, None, date(2025, 8, 1), date(2025, 8, 3)]), st.sampled_from([None, None, 7]),
 )  # fmt: skip
 
 
@@ -200,8 +278,8 @@ def test_questions_do_not_depend_on_order_and_hold_nobodys_data(said, order):
         assert case["record_keys"] == sorted(set(case["record_keys"]))
         assert len(case["evidence"]["sides"]) == len(case["record_keys"])
         assert set(case["evidence"]["sides"]) == set(range(max(case["evidence"]["sides"]) + 1))
-        assert max(case["evidence"]["sides"]) > 0
+        assert max(case["evidence"]["sides"]) > 0 or case["evidence"]["reason"] == "resurrected"
         told = json.dumps(case["evidence"])
-        personal = {"personal_number", "insurance_number", "name_key", "record_key"}
+        personal = {"personal_number", "insurance_number", "name_key", "record_key", "event_date", "died_on"}
         values = {str(one[name]) for one in by_key.values() for name in personal} - {"None"}
         assert not any(value in told for value in values)

@@ -32,7 +32,7 @@ def recode(table: pa.Table, judged: pa.Table = NOBODY, province: str = "01") -> 
 
 
 def judgement(fingerprint: object, unit: str, judgement_id: int = 7) -> pa.Table:
-    row = {"fingerprint": fingerprint, "unit_code": unit, "judgement_id": judgement_id}
+    row = {"fingerprint": fingerprint, "unit_code": unit, "judgement_id": judgement_id, "judged_on": AS_OF}
     return pa.Table.from_pylist([row], schema=recoding.JUDGED_UNITS)
 
 
@@ -56,7 +56,7 @@ def test_a_unit_that_the_law_leaves_open_is_a_question_for_the_residence_office_
     assert case["record_keys"] == [found["record_key"]]
 
 
-@pytest.mark.parametrize("code", [None, UNKNOWN, "001", "01"])
+@pytest.mark.parametrize("code", [None, UNKNOWN, "268", "01"])
 def test_a_code_that_names_no_commune_is_unknown_and_a_question(code):
     table = recoding.recode(records((code, OLD, None)), NOBODY, as_of=AS_OF, province_code="01")
 

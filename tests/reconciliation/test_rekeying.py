@@ -195,3 +195,23 @@ def test_a_household_that_is_found_is_the_only_one_the_person_can_mean(said, per
         if row["source_id"] == "yen-bai.household"
     }
     assert [row["household_id"] for row in found] == ([ids[meant[0]["source_record_id"]]] if len(meant) == 1 else [])
+
+
+def test_a_household_that_is_back_in_its_unit_has_its_number_again():
+    apart = rekey(households({"source_record_id": "A"}, {"source_record_id": "B", "unit_code": "V"}))
+    lives_in = {"A": "U", "B": "V"}
+
+    def at(unit: str, previous: pa.Table) -> pa.Table:
+        said = [{"source_record_id": "A", "published_unit": "U"}]
+        said.append({"source_record_id": "B", "unit_code": unit, "published_unit": lives_in["B"]})
+        lives_in["B"] = unit
+        return rekey(households(*said), previous)
+
+    together = at("U", apart)
+    still = at("U", together)
+    back = at("V", still)
+
+    assert numbers(apart) == {"A": "1", "B": "1"}
+    assert numbers(together)["A"] == "1" != numbers(together)["B"]
+    assert still.equals(together)
+    assert back.equals(apart)

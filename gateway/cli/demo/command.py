@@ -22,7 +22,7 @@ SEED = 20_250_701
 def command(
     *,
     records: Annotated[int, typer.Option(min=1_000, help="Số bản ghi gửi đi · How many records are pushed")] = 60_000,
-    provinces: Annotated[str, typer.Option(help="all, hoặc mã tỉnh cách nhau dấu phẩy · all, or codes")] = "all",
+    provinces: Annotated[str, typer.Option(help="all, hoặc mã tỉnh cách nhau dấu phẩy · all, or codes")] = "01,15,68",
     seed: Annotated[int, typer.Option(help="Cùng số, cùng dân cư · The same number, the same people")] = SEED,
     exits: Annotated[bool, typer.Option("--exit", help="Kết thúc khi xong · End when it is told")] = False,
     report: Annotated[Path | None, typer.Option("--json", help="Ghi kết quả ra tệp · Write the result")] = None,

@@ -37,8 +37,9 @@ def run_the_other_dags(house: House) -> None:
 
 
 def dag_runs(house: House) -> list[DagRun]:
-    """What Airflow says it ran for this demo, oldest first."""
-    return [run for dag_id in (RECONCILE, *OTHERS) for run in house.airflow.runs(dag_id) if _is_ours(run, house)]
+    """What Airflow says it ran for this demo, oldest first. A schedule may have begun another run just now."""
+    runs = [run for dag_id in (RECONCILE, *OTHERS) for run in house.airflow.runs(dag_id)]
+    return [run for run in runs if run.is_over and _is_ours(run, house)]
 
 
 def _is_ours(run: DagRun, house: House) -> bool:

@@ -1,6 +1,7 @@
 """Reads bytes under a small shape, and makes the archives and streams that a sender should never send."""
 
 import io
+import struct
 import zipfile
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from adapters.declaration import FileFormat, FileShape
 from adapters.errors import RejectedBatchError, RejectionReason
 from adapters.readers.csv import read_csv
+from adapters.readers.dbf import read_dbf
+from adapters.readers.fixed_width import read_fixed_width
 from adapters.readers.jsonl import read_jsonl
 from adapters.readers.model import Raw
 from adapters.readers.xlsx import read_xlsx
@@ -30,6 +33,10 @@ def read(payload: bytes, kind: FileFormat, **shape: Any) -> Raw:
             return read_xml(payload, declared, source_id=SOURCE)
         case FileFormat.XLSX:
             return read_xlsx(payload, declared, source_id=SOURCE)
+        case FileFormat.DBF:
+            return read_dbf(payload, declared, source_id=SOURCE)
+        case FileFormat.FIXED_WIDTH:
+            return read_fixed_width(payload, declared, source_id=SOURCE)
         case FileFormat.ARROW:
             raise AssertionError("read by open_table")
 
@@ -45,6 +52,19 @@ def refusal(payload: bytes, kind: FileFormat, **shape: Any) -> RejectionReason:
 def flags(raw: Raw) -> dict[str, list[int]]:
     """Rows flagged by the reader, by code."""
     return {flag.code: flag.rows.tolist() for flag in raw.flags}
+
+
+def dbf(
+    fields: list[tuple[str, str, int]], records: list[bytes], *, version: int = 3, decimals: int = 0, **header: int
+) -> bytes:
+    """A DBF of fields (name, type, width) and records with their mark; `header` lies about one of its numbers."""
+    told = {"count": len(records), "header": 33 + 32 * len(fields), "record": 1 + sum(width for _, _, width in fields)}
+    told |= header
+    start = struct.pack("<B3xIHH20x", version, told["count"], told["header"], told["record"])
+    described = [
+        struct.pack("<11sc4xBB14x", name.encode(), kind.encode(), width, decimals) for name, kind, width in fields
+    ]
+    return b"".join([start, *described, b"\r", *records, b"\x1a"])
 
 
 def archive(parts: dict[str, bytes | str]) -> bytes:

@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from adapters.declaration import FileFormat
 from adapters.errors import RejectionReason
 from adapters.readers.model import Raw
-from tests.adapters.readers.reading import archive, read, refusal, sheet, workbook
+from tests.adapters.readers.reading import archive, flags, read, refusal, sheet, workbook
 
 XLSX = FileFormat.XLSX
 HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>A</t></is></c><c r="B1" t="inlineStr"><is><t>B</t></is></c></row>'
@@ -45,10 +45,16 @@ def test_workbook_of_a_common_library_is_read() -> None:
         ('<c r="A2"><v>1.08501E+11</v></c>', "108501000000"),
         ('<c r="A2"><v>12.0</v></c>', "12"),
         ('<c r="A2"><v>45839.5</v></c>', "45839.5"),
+        ('<c r="A2"><v>1_0</v></c>', "1_0"),
+        ('<c r="A2"><v>infinity</v></c>', "infinity"),
         ('<c r="A2" t="str"><f>1+1</f><v>x</v></c>', "x"),
         ('<c r="A2"><f>1+1</f><v>2</v></c>', "2"),
         ('<c r="A2" t="e"><v>#REF!</v></c>', "#REF!"),
         ('<c r="A2" t="s"><v>1</v></c>', "rich text"),
+        ('<c r="A2" t="inlineStr"><is><t>a_x000D_\nb</t></is></c>', "a\r\nb"),
+        ('<c r="A2" t="str"><v>a_x0000_b</v></c>', "a\0b"),
+        ('<c r="A2" t="inlineStr"><is><t>_x005F_x0041_</t></is></c>', "_x0041_"),
+        ('<c r="A2" t="inlineStr"><is><t>_xD83D__xDE00_</t></is></c>', "\U0001f600"),
     ],
 )
 def test_cell_is_read_as_stored(cell: str, text: str) -> None:
@@ -60,6 +66,27 @@ def test_cell_is_read_as_stored(cell: str, text: str) -> None:
     rows = _rows(f'<row r="2">{cell}</row>', **{"xl__sharedStrings.xml": shared})
 
     assert rows == [{"A": text, "B": None}]
+
+
+def test_lone_surrogate_costs_its_own_row() -> None:
+    cells = ('<c r="A2" t="inlineStr"><is><t>_xD83D_</t></is></c>', '<c r="A3"><v>2</v></c>')
+
+    raw = read(workbook(sheet(HEADER + f'<row r="2">{cells[0]}</row><row r="3">{cells[1]}</row>')), XLSX)
+
+    assert raw.table["A"].to_pylist() == [None, "2"]
+    assert flags(raw) == {"ENCODING_INVALID": [0]}
+
+
+@pytest.mark.parametrize("value", ["", "<v/>", "<v></v>"])
+def test_formula_that_was_never_calculated_costs_its_own_row(value: str) -> None:
+    rows = (
+        f'<row r="2"><c r="A2"><v>1</v></c></row><row r="3"><c r="A3"><f>1+1</f>{value}</c><c r="B3"><v>2</v></c></row>'
+    )
+
+    raw = read(workbook(sheet(HEADER + rows)), XLSX)
+
+    assert raw.table["A"].to_pylist() == ["1", None]
+    assert flags(raw) == {"RECORD_UNREADABLE": [1]}
 
 
 def test_rows_and_cells_without_addresses_are_counted() -> None:
@@ -106,6 +133,23 @@ def test_parts_beside_the_sheet_are_never_unpacked() -> None:
     ]
 
 
+def test_archive_of_too_many_parts_is_refused() -> None:
+    whole = bytearray(workbook(sheet(HEADER + '<row r="2"><c r="A2"><v>1</v></c></row>')))
+    end = whole.rindex(b"PK\x05\x06")
+    whole[end + 12 : end + 16] = struct.pack("<L", 4 * 1024 * 1024 + 1)
+
+    assert refusal(bytes(whole), XLSX) == RejectionReason.ARCHIVE_BOMB
+
+
+def test_archive_of_too_many_parts_of_the_long_kind_is_refused() -> None:
+    whole = workbook(sheet(HEADER))
+    end = whole.rindex(b"PK\x05\x06")
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, 2**40, 0)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
+
+    assert refusal(whole[:end] + record + locator + whole[end:], XLSX) == RejectionReason.ARCHIVE_BOMB
+
+
 def test_entities_in_a_part_are_refused() -> None:
     bad = '<!DOCTYPE x [<!ENTITY a "b">]>' + sheet(HEADER)
 
@@ -124,11 +168,17 @@ def test_entities_in_a_part_are_refused() -> None:
         (workbook(sheet(HEADER + '<row r="2"><c r="??"><v>1</v></c></row>')), RejectionReason.UNREADABLE),
         (workbook(sheet(HEADER + '<row r="2"><c r="A2" t="s"><v>7</v></c></row>')), RejectionReason.UNREADABLE),
         (
+            workbook(sheet(HEADER + f'<row r="2"><c r="A2" t="s"><v>{"9" * 5_000}</v></c></row>')),
+            RejectionReason.UNREADABLE,
+        ),
+        (workbook(sheet(HEADER + '<row r="2="><c r="A2"><v>1</v></c></row>')), RejectionReason.UNREADABLE),
+        (workbook(sheet(HEADER + f'<row r="{"9" * 5_000}"><c r="A2"><v>1</v></c></row>')), RejectionReason.UNREADABLE),
+        (
             workbook(sheet(HEADER + '<row><c t="str"><v>1</v></c></row>' * 10_001)),
             RejectionReason.TOO_MANY_RECORDS,
         ),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_file_is_refused(payload: bytes, reason: RejectionReason) -> None:
     assert refusal(payload, XLSX) == reason

@@ -2,14 +2,21 @@
 
 import pytest
 
+from adapters.catalogue import load
 from adapters.simulator import Country, simulate
 
 SEED, RECORDS, PROVINCES = 20_250_701, 6_000, ("15", "68", "01")
+WHOLE_RECORDS = 12_000
 
 
 @pytest.fixture(scope="session")
 def country() -> Country:
     return simulate(SEED, RECORDS, PROVINCES)
+
+
+@pytest.fixture(scope="session")
+def whole_country() -> Country:
+    return simulate(SEED, WHOLE_RECORDS, tuple(load().provinces))
 
 
 @pytest.fixture(scope="session")

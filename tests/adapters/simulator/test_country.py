@@ -3,17 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from adapters.canonical import SCHEMAS
+from adapters.canonical import SCHEMAS, RecordKind
 from adapters.catalogue import load as load_catalogue
 from adapters.reference.units import units_on
-from adapters.simulator import RATES, Country, Phase, simulate
+from adapters.simulator import RATES, Country, Fault, Phase, simulate
 from adapters.simulator.changes import EXPORTED_AFTER, EXPORTED_BEFORE
 from adapters.simulator.country import held_schema
 from adapters.simulator.people import CHILD, HEAD
 from adapters.simulator.places import BEFORE, MERGER
+from tests.adapters.simulator.conftest import SEED, WHOLE_RECORDS
 
 
 def test_ages_are_those_of_the_country(large_country: Country) -> None:
@@ -201,6 +203,29 @@ def test_movers_are_in_two_registers_of_merged_provinces_only(large_country: Cou
     assert np.mean(left & ~same_province) == pytest.approx(RATES.moved_from_elsewhere, abs=0.0025)
 
 
+def test_the_dead_are_said_where_they_lived_and_unknown_where_they_had_left() -> None:
+    rates = replace(RATES, died=0.5, moved_within_province=0.4, clock_ahead=0, resent_old=0)
+    systems = simulate(SEED, 3_000, ("68",), rates=rates).systems
+
+    died, updated = {}, {}
+    for system in systems.values():
+        if system.source.kind is not RecordKind.PERSON:
+            continue
+        assert system.phases[Phase.BEFORE]["died_on"].null_count == system.phases[Phase.BEFORE].num_rows
+        sent = system.phases[Phase.AFTER].select(["person_id", "household_id", "died_on", "event_date"])
+        for row in sent.to_pylist():
+            if row["died_on"] is None:
+                updated[row["person_id"]] = row
+            else:
+                assert system.source.dialect.mapping_to("died_on") is not None
+                died[row["person_id"]] = row
+    both = died.keys() & updated.keys()
+    assert min(row["died_on"] for row in died.values()) > EXPORTED_BEFORE
+    assert all(row["died_on"] < row["event_date"] <= EXPORTED_AFTER for row in died.values())
+    assert {updated[person]["household_id"] for person in both} == {None}  # the register of a home they had left
+    assert any(updated[person]["event_date"] > died[person]["died_on"] for person in both)
+
+
 def test_a_country_without_faults_has_none() -> None:
     rates = {name: 0.0 for name in RATES.__dataclass_fields__ if name in _FAULT_RATES}
 
@@ -211,9 +236,75 @@ def test_a_country_without_faults_has_none() -> None:
     }
 
 
+def test_the_whole_country_can_be_simulated_at_once(whole_country: Country) -> None:
+    catalogue = load_catalogue()
+
+    assert set(whole_country.systems) == set(catalogue.sources)
+    assert whole_country.records == pytest.approx(WHOLE_RECORDS, rel=0.05)
+    for source_id, system in whole_country.systems.items():  # those that keep old codes may have nothing new to send
+        assert system.phases[Phase.BEFORE].num_rows > 0, source_id
+
+
+def test_former_provinces_have_their_share_of_the_households(whole_country: Country) -> None:
+    world = whole_country.world
+    places, settled = world.places, world.places.former[world.households.commune]
+    count = len(settled)
+
+    assert len(places.code) == len(units_on(BEFORE)["code"])
+    for former in np.unique(places.former):
+        expected = places.weight[places.former == former].sum() / places.weight.sum()
+        margin = 5 * np.sqrt(expected * (1 - expected) / count) + 1 / count
+        assert np.mean(settled == former) == pytest.approx(expected, abs=margin), former
+
+
+@pytest.mark.parametrize(
+    ("former", "words"),
+    [
+        ("10", {"TDP", "Thôn", "Bản"}),
+        ("34", {"TDP", "Thôn", "Xóm"}),
+        ("66", {"TDP", "Thôn", "Buôn"}),
+        ("79", {"Khu", "Ấp"}),
+        ("96", {"Khóm", "Ấp"}),
+    ],
+)
+def test_hamlets_are_called_as_their_region_calls_them(whole_country: Country, former: str, words: set[str]) -> None:
+    world = whole_country.world
+
+    hamlets = world.homes.hamlet[world.places.former[world.homes.commune] == former]
+
+    assert {hamlet.split(" ")[0] for hamlet in hamlets} <= words
+    assert len({hamlet.split(" ")[0] for hamlet in hamlets}) > 1
+
+
+def test_units_are_named_with_what_they_lie_in(whole_country: Country) -> None:
+    places = whole_country.world.places
+    former = dict(zip(places.code.tolist(), places.whole_name, strict=True))
+
+    assert former["03013"] == "Xã Tả Phìn, Thị xã Sa Pa, Tỉnh Lào Cai"
+    assert former["00004"] == "Phường Trúc Bạch, Quận Ba Đình, Thành phố Hà Nội"
+    assert places.names_today(np.array(["03013", "00004", "99999"])).tolist() == [
+        "Xã Tả Phìn, Tỉnh Lào Cai",
+        "Phường Ba Đình, Thành phố Hà Nội",
+        "",
+    ]
+
+
+def test_names_of_units_go_with_their_codes(whole_country: Country) -> None:
+    old = dict(zip(*(units_on(BEFORE)[name].to_pylist() for name in ("code", "name")), strict=True))
+    today = dict(zip(*(units_on(MERGER)[name].to_pylist() for name in ("code", "name")), strict=True))
+    wrong = Fault.RETIRED_CODE | Fault.DISTRICT_CODE
+
+    for system in whole_country.systems.values():
+        for table in system.phases.values():
+            sound = table.filter(pa.array((table["faults"].to_numpy() & wrong.value) == 0))
+            for code, name in zip(sound["unit_code"].to_pylist(), sound["unit_name"].to_pylist(), strict=True):
+                assert name.partition(", ")[0] in (old.get(code), today.get(code)), code
+
+
 _FAULT_RATES = {
     "number_absent", "cmnd_only", "year_only_birth", "name_order", "name_typo", "tone_place", "sex_digit",
     "birth_disagrees", "two_numbers", "shared_cmnd", "capitals", "nfd", "d_stroke", "homonym_commune", "retired_code",
     "district_code", "old_code_after_merger", "date_impossible", "key_missing", "sent_twice", "resent_old",
-    "resent_same",
+    "resent_same", "number_lost_zero", "unit_lost_zero", "number_too_long", "invisible", "legacy_text", "wrong_list",
+    "bare_unit_name", "mixed_script", "insurance_is_personal", "unlisted_sex", "clock_ahead", "period_reversed",
 }  # fmt: skip

@@ -37,7 +37,7 @@ def assert_same(normalised: Normalised, held: pa.Table, country: Country, source
 
     found = normalised.table.drop(["row"]).filter(kept)
     assert found.num_rows > 0.8 * held.num_rows or held.num_rows < 40
-    for name in found.column_names:
+    for name in found.drop(["unit_vintage"]).column_names:  # judged from the codes: see test_reading_back.py
         assert found[name].to_pylist() == expected[name].take(rows).filter(kept).to_pylist(), name
     missing = set(range(held.num_rows)) - set(rows.to_pylist())
     assert missing <= set(pc.indices_nonzero(unreadable).to_pylist())

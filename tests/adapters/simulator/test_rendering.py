@@ -1,6 +1,7 @@
 """Dates and texts written in a declared style are read back as they were."""
 
 import json
+import unicodedata
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.catalogue import load as load_catalogue
-from adapters.declaration import Charset, FileFormat, FileShape
+from adapters.declaration import Charset, FileFormat, FileShape, FixedField
+from adapters.readers.charsets import encode, letters
 from adapters.readers.csv import read_csv
 from adapters.readers.xml import read_xml
 from adapters.simulator import rendering
-from adapters.simulator.rendering import tcvn3_letters
-from adapters.simulator.writers import encode, write_csv, write_jsonl, write_xml
+from adapters.simulator.writers import write_csv, write_fixed_width, write_jsonl, write_xml
 from adapters.steps.dates import STYLES, day, moment, partial_date
 from adapters.steps.model import Context
 
@@ -79,15 +80,40 @@ def test_days_survive_their_style(style: str) -> None:
     assert day(written, Context(EXPORTED_ON, styles_of(style))).values[0].to_pylist() == days
 
 
-def test_every_letter_of_tcvn3_survives_but_for_its_case() -> None:
-    letters = list(tcvn3_letters())
-    text = pa.array([f"a{letter}" for letter in letters])
-    shape = FileShape(FileFormat.CSV, charset=Charset.TCVN3)
+@pytest.mark.parametrize("charset", [one for one in Charset if one is not Charset.UTF_8])
+def test_every_letter_of_a_legacy_charset_survives_but_for_the_case_of_tcvn3(charset: Charset) -> None:
+    own, every = letters(charset), list(letters(Charset.VNI))
+    text = pa.array([f"a{letter}" for letter in every])
+    shape = FileShape(FileFormat.CSV, charset=charset)
 
     payload = write_csv(pa.table({"HO_TEN": text}), shape)
 
     found = read_csv(payload, shape, source_id="test").table["HO_TEN"].to_pylist()
-    assert found == [f"a{letter.lower() if shared else letter}" for letter, (_, shared) in tcvn3_letters().items()]
+    assert found == [f"a{letter if letter in own else letter.lower()}" for letter in every]
+    assert len(every) == 134
+
+
+def test_header_of_two_rows_is_written_as_it_is_read() -> None:
+    shape = FileShape(FileFormat.CSV, separator=";", header_row=3, header_depth=2, has_mark=True, is_decomposed=True)
+    raw = pa.table({"STT": ["1"], "Hộ/Mã": ["Đỗ"], "Hộ/Số": ["ệ"], "Ghi chú": [None]})
+
+    payload = write_csv(raw, shape, title="Danh sách")
+
+    assert payload.decode("utf-8-sig").splitlines()[1:3] == [
+        unicodedata.normalize("NFD", "STT;Hộ;;Ghi chú"),
+        unicodedata.normalize("NFD", ";Mã;Số;"),
+    ]
+    found = read_csv(payload, shape, source_id="test").table
+    assert found.column_names == raw.column_names
+    assert [unicodedata.normalize("NFC", value) for value in found.to_pylist()[0].values()] == ["1", "Đỗ", "ệ", ""]
+
+
+def test_value_wider_than_its_field_is_not_cut() -> None:
+    shape = FileShape(FileFormat.FIXED_WIDTH, charset=Charset.VNI, fields=(FixedField("A", 3),))
+
+    assert write_fixed_width(pa.table({"A": ["xé", None]}), shape) == b"xe\xf9\r\n   \r\n"
+    with pytest.raises(ValueError, match="a value of A has more than 3 bytes"):
+        write_fixed_width(pa.table({"A": ["xéy"]}), shape)
 
 
 def test_a_letter_outside_the_charset_is_refused() -> None:

@@ -33,6 +33,14 @@ def test_three_digits_in_a_column_of_numbers_are_a_commune_unless_they_kept_a_ze
     assert codes(stepped) == {"UNIT_IS_DISTRICT": [1], "LEADING_ZERO_RESTORED": [0]}
 
 
+@pytest.mark.parametrize("is_number", [False, True])
+def test_a_short_code_that_kept_its_zero_is_no_commune_that_lost_one(is_number: bool) -> None:
+    stepped = run("unit_code", ["01", "0", "0268"], is_number=is_number)
+
+    assert stepped.values[0].to_pylist() == [None, None, None]
+    assert codes(stepped) == {"UNIT_FORMAT": [0, 1, 2]}
+
+
 def test_what_is_no_unit_code_is_null_and_flagged() -> None:
     assert codes(run("unit_code", ["026470", "VN", None])) == {"UNIT_FORMAT": [0, 1]}
     assert first("unit_code", ["026470", "VN", None]) == [None, None, None]

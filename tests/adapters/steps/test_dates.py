@@ -1,5 +1,7 @@
 """Dates keep the precision they were stated with, and what is no date is null and flagged."""
 
+from datetime import date
+
 import pytest
 
 from tests.adapters.steps.running import codes, first, run
@@ -30,6 +32,17 @@ def _partial(value: str | None, *styles: str) -> tuple[tuple[int | None, ...], s
         ("serial", "31179", (1985, 5, 12)),
         ("serial", "7500", (1920, 7, 13)),
         ("dd/mm/yyyy", "29/02/2000", (2000, 2, 29)),
+        ("yyyy/mm/dd", "1985/05/12", (1985, 5, 12)),
+        ("yyyy/mm/dd", "1985/5/2", (1985, 5, 2)),
+        ("yyyy-mm", "1950-05", (1950, 5, None)),
+        ("mm-yyyy", "05-1950", (1950, 5, None)),
+        ("mm.yyyy", "5.1950", (1950, 5, None)),
+        ("dd-mm-yyyy", "12-05-1985", (1985, 5, 12)),
+        ("dd.mm.yyyy", "1.5.1985", (1985, 5, 1)),
+        ("dd/mm/yyyy HH:MM:SS", "12/05/1985 08:30:15", (1985, 5, 12)),
+        ("d-m-yy", "1-8-86", (1986, 8, 1)),
+        ("d.m.yy", "01.08.86", (1986, 8, 1)),
+        ("serial", "31179.75", (1985, 5, 12)),
     ],
 )
 def test_style_is_read(style: str, value: str, expected: tuple[int | None, ...]) -> None:
@@ -59,6 +72,28 @@ def test_what_is_no_birth_date_is_null_and_flagged(value: str, code: str) -> Non
     assert _partial(value, "dd/mm/yyyy") == ((None, None, None), {code})
 
 
+@pytest.mark.parametrize(
+    ("style", "value"),
+    [
+        ("yyyy-mm-dd", "1900-02-29"),
+        ("yyyy-mm-dd", "infinity"),
+        ("yyyy-mm-dd", "-infinity"),
+        ("yyyy-mm-dd", "1980-02-31"),
+    ],
+)
+def test_days_that_never_were_are_invalid(style: str, value: str) -> None:
+    assert _partial(value, style) == ((None, None, None), {"DATE_INVALID"})
+
+
+def test_year_one_is_out_of_range() -> None:
+    assert _partial("0001-01-01", "yyyy-mm-dd") == ((None, None, None), {"DATE_OUT_OF_RANGE"})
+
+
+def test_a_separator_that_is_not_declared_does_not_fit() -> None:
+    for value in ("12-05-1985", "12.05.1985", "12/05-1985"):
+        assert _partial(value, "dd/mm/yyyy") == ((None, None, None), {"DATE_INVALID"})
+
+
 def test_day_and_month_of_export_are_not_the_future() -> None:
     for value in ("15/07/2025", "00/07/2025", "00/00/2025"):
         assert _partial(value, "dd/mm/yyyy")[1] == set()
@@ -85,6 +120,15 @@ def test_day_may_lie_ahead_and_must_be_whole() -> None:
 
     assert [str(value) for value in stepped.values[0].to_pylist()] == ["2026-12-31", "None", "None"]
     assert codes(stepped) == {"DATE_INCOMPLETE": [1]}
+
+
+def test_past_day_is_whole_and_has_come() -> None:
+    values = ["2025-07-15", "2025-07-16", "1950", "31/02/2025", "2025-02-31", None]
+
+    stepped = run("past_day", values, styles=("yyyy-mm-dd", "yyyy"))
+
+    assert stepped.values[0].to_pylist() == [date(2025, 7, 15), *[None] * 5]
+    assert codes(stepped) == {"DATE_IN_FUTURE": [1], "DATE_INCOMPLETE": [2], "DATE_INVALID": [3, 4]}
 
 
 def test_moment_is_seconds_utc_and_the_day_at_the_source() -> None:

@@ -66,6 +66,44 @@ def test_health_card_has_15_or_10_or_12_characters() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("card", "seen"),
+    [
+        ("TE1202020893987", None),
+        ("TE5972020893987", None),
+        ("TE6202020893987", "level"),
+        ("TE0202020893987", "level"),
+        ("TE1032020893987", "province"),
+        ("2020893987", None),
+    ],
+)
+def test_parts_of_a_health_card_are_told_and_the_card_kept(card: str, seen: str | None) -> None:
+    stepped = run("health_card", [None, card])
+
+    assert stepped.values[0].to_pylist() == [None, card]
+    assert [(flag.code, flag.rows.tolist(), flag.seen.to_pylist()) for flag in stepped.flags] == (
+        [("HEALTH_CARD_INCONSISTENT", [1], [seen])] if seen else []
+    )
+
+
+def test_cmnd_of_an_issuer_that_is_not_listed_is_kept_and_counted() -> None:
+    stepped = run("cmnd", ["993012345", "063012345", None])
+
+    assert stepped.values[0].to_pylist() == ["993012345", "063012345", None]
+    assert codes(stepped) == {"CMND_ISSUER_UNKNOWN": [0]}
+
+
+def test_personal_number_in_the_insurance_column_is_kept_and_counted() -> None:
+    stepped = run("insurance_number", ["001085000401", "097085000301", "00108500040"])
+
+    assert stepped.values[0].to_pylist() == ["001085000401", None, None]
+    assert codes(stepped) == {"INSURANCE_IS_PERSONAL": [0], "ID_FORMAT": [1, 2]}
+
+
+def test_digits_of_other_scripts_are_no_digits() -> None:
+    assert codes(run("personal_number", ["\u0660" * 12, "\uff10" * 12])) == {"ID_FORMAT": [0, 1]}
+
+
 def test_book_number_is_kept_as_sent_unless_it_was_turned_to_a_number() -> None:
     assert first("book_number", ["12345678", "HK-1/2"]) == ["12345678", "HK-1/2"]
     assert first("book_number", ["12345678", "HK-1/2"], is_number=True) == ["012345678", "HK-1/2"]

@@ -1,5 +1,6 @@
 """What every step keeps, whatever text it meets."""
 
+import re
 from datetime import date
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ def test_step_is_null_preserving_row_by_row_and_of_the_declared_types(
     for flag in stepped.flags:
         assert flag.code in CATALOGUE
         assert len(flag.seen) == len(flag.rows)
-        assert all(len(seen) <= SHAPE_LENGTH for seen in flag.seen.to_pylist())
+        assert all(len(seen or "") <= SHAPE_LENGTH for seen in flag.seen.to_pylist())
 
 
 @pytest.mark.parametrize("name", _TEXT_STEPS)
@@ -104,6 +105,14 @@ def test_every_style_gives_back_the_day_it_was_written_from(day: date) -> None:
         assert _rows(stepped) == [(day.year, day.month, day.day)]
 
 
+@given(day=st.dates(date(1900, 1, 1), date(2100, 12, 31)))
+def test_past_day_is_the_day_until_the_export_and_null_from_then_on(day: date) -> None:
+    stepped = _run("past_day", [day.isoformat()], Context(EXPORTED_ON, ("yyyy-mm-dd",)))
+
+    assert _rows(stepped) == [(day if day <= EXPORTED_ON else None,)]
+    assert _flags(stepped) == ({("DATE_IN_FUTURE", 0)} if day > EXPORTED_ON else set())
+
+
 @given(day=st.dates(date(1906, 1, 9), EXPORTED_ON))
 def test_serial_gives_back_its_day(day: date) -> None:
     serial = (day - date(1899, 12, 30)).days
@@ -121,3 +130,31 @@ def test_folding_is_stable_and_null_preserving(names: list[str | None]) -> None:
         folded = fold(column)
         assert folded.is_null().to_pylist() == column.is_null().to_pylist()
         assert len(folded) == len(column)
+
+
+_DATE_LIKE = st.one_of(
+    st.from_regex(r"\A[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{2}|[0-9]{4})( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?\Z"),
+    st.from_regex(r"\A[0-9]{4}([/.-][0-9]{1,2}([/.-][0-9]{1,2})?)?\Z"),
+    st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]07:00|[.][0-9]+)?\Z"),
+    st.from_regex(r"\A[0-9]{4,12}([.][0-9]{1,3})?\Z"),
+    st.text("0123456789/-.:T ", max_size=12),
+)
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "serial"])
+@settings(max_examples=30)
+@given(value=_DATE_LIKE)
+def test_a_style_reads_what_its_pattern_reads(style: str, value: str) -> None:
+    matched = re.fullmatch(STYLES[style], value, re.ASCII)
+
+    stepped = _run("partial_date", [value], Context(date(2150, 1, 1), (style,)))
+
+    invalid = ("DATE_INVALID", 0) in _flags(stepped)
+    year, month, day = (column[0].as_py() for column in stepped.values)
+    if matched is None:
+        assert invalid
+    elif not invalid and year is not None:
+        stated = {name: int(digits) for name, digits in matched.groupdict().items() if name in ("y", "yy", "m", "d")}
+        assert (month or 0, day or 0) == (stated.get("m", 0), stated.get("d", 0))
+        assert year % 100 == stated.get("y", stated.get("yy", 0)) % 100
+        assert "y" not in stated or year == stated["y"]

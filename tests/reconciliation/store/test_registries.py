@@ -31,13 +31,13 @@ FIXED = ["feed_seq", "subject_id", "cause", "replaced_by", "traceparent"]
 # What each registry gets, written down a second time: a change of registries.toml has to be meant.
 GRANTED = {
     "population": {
-        "person": "personal_number cmnd full_name birth_year birth_month birth_day sex ethnic_group unit_code hamlet"
-        " address household_id household_number relation_to_head",
+        "person": "personal_number cmnd full_name birth_year birth_month birth_day sex ethnic_group died_on unit_code"
+        " hamlet address household_id household_number relation_to_head",
         "household": "household_number former_number head_personal_number head_name member_count unit_code hamlet"
         " address",
     },
     "social-insurance": {
-        "person": "personal_number full_name birth_year birth_month birth_day sex unit_code",
+        "person": "personal_number full_name birth_year birth_month birth_day sex died_on unit_code",
         "insurance": "person_id insurance_number personal_number full_name health_card scheme valid_from valid_to"
         " first_clinic unit_code",
     },

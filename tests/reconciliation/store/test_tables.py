@@ -33,7 +33,17 @@ def test_what_names_a_person_is_personal_wherever_it_stands():
     # Written down a second time: whoever makes one of these plain has to mean it.
     surely = {
         *("source_record_id", "personal_number", "cmnd", "insurance_number", "health_card", "full_name", "head_name"),
-        *("head_personal_number", "birth_year", "birth_month", "birth_day", "sex", "ethnic_group", "hamlet", "address"),
+        *(
+            "head_personal_number",
+            "birth_year",
+            "birth_month",
+            "birth_day",
+            "sex",
+            "ethnic_group",
+            "died_on",
+            "hamlet",
+            "address",
+        ),
         *("household_number", "former_number", "relation_to_head", "first_clinic", "valid_from", "valid_to"),
         *("payload", "raw", "record_key", "record_keys", "left_key", "right_key"),
     }

@@ -1,0 +1,28 @@
+"""What a batch would come to, had it been sent to land: counts and findings of rows that nobody keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.normalise import Normalised
+from reconciliation.model import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """What would become of a batch: `received` = `usable` + `quarantined`. Whether a record is old is not looked up."""
+
+    received: int
+    usable: int
+    quarantined: int
+    findings: int
+
+
+def rehearse(normalised: Normalised, *, most: int) -> tuple[Rehearsed, Sequence[Finding]]:
+    """The counts of a batch and its first findings, at most `most`, in the order a receipt would have them in."""
+    counts = Rehearsed(
+        received=normalised.received,
+        usable=normalised.table.num_rows,
+        quarantined=normalised.quarantined.num_rows,
+        findings=normalised.findings.num_rows,
+    )
+    return counts, [Finding(**one) for one in normalised.findings.slice(0, most).to_pylist()]
