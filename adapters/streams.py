@@ -61,8 +61,8 @@ _TEXTS = {"full_name", "head_name", "unit_name", "hamlet", "address", "first_cli
 # A share must move by this much, and by this many standard errors, to be a drift …
 DRIFT_SHARE = 0.05
 DRIFT_ERRORS = 4.0
-# … but a form never seen before is one as soon as it is no typing error.
-# and would have been seen as often before, had it been there.
+# … but a form never seen before is one as soon as it is no typing error and would have been seen before, had it been
+# there as often.
 NEW_FORM_SHARE = 0.01
 NEW_FORM_COUNT = 10
 

@@ -264,9 +264,8 @@ def _text(cell: etree._Element, texts: list[str], book: _Book) -> str:
         return texts[int(stored)]
     if kind == "b":
         return "true" if stored == "1" else "false"
-    return _unescaped(
-        stored
-    )  # a formula's text, an ISO date, or an error such as "#REF!", which no step takes for a value
+    # A formula's text, an ISO date, or an error such as "#REF!", which only a step that knows a form refuses.
+    return _unescaped(stored)
 
 
 def _known(text: str | None) -> str | None:
