@@ -7,7 +7,7 @@ export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPATH :=
 
-.PHONY: help demo test check proto accept bench fuzz lock clean
+.PHONY: help demo test check proto release accept bench fuzz nemesis lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -19,16 +19,20 @@ demo: .venv/ready  ## three merged provinces push, are reconciled, two registrie
 test: .venv/ready  ## all tests, on a real PostgreSQL, real sockets and a real Airflow (ARGS="tests/adapters -k dates")
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/ready  ## format, lint, types, layers, generated code, declarations, lock
+check: .venv/ready  ## format, lint, types, layers, generated code, the contract against the released one, lock
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m gateway.generating --check
+	$(BIN)/python -m gateway.contract
 	@! grep -nE '(https?|file)://' requirements.lock bootstrap.lock || { echo 'A lock file names an address.'; exit 1; }
 
 proto: .venv/ready  ## the generated code in gateway/v1, from proto/
 	$(BIN)/python -m gateway.generating
+
+release: .venv/ready  ## make the present contract the released one, which later ones may only add to
+	$(BIN)/python -m gateway.contract --release
 
 accept: .venv/ready  ## rewrite the golden files and generated pages; read the diff before you commit it
 	$(BIN)/python -m pytest --accept -m accepts $(ARGS)
@@ -38,6 +42,9 @@ bench: .venv/ready  ## speed, each figure beside the limit of this machine in th
 
 fuzz: .venv/ready  ## files no system would send, through every reader; what it learns is kept (ARGS="--seconds 600 insurance-dbf")
 	$(BIN)/python -m tests.fuzzing $(ARGS)
+
+nemesis: .venv/ready  ## real processes killed, stopped, cut off; histories checked (ARGS="--seeds 200 --first-seed 1")
+	$(BIN)/python -m tests.nemesis $(ARGS)
 
 lock: .venv/ready  ## renew requirements.lock and bootstrap.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

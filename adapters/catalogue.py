@@ -79,6 +79,7 @@ class Source:
     steward_office: Office
     residence_office: Office
     operator_office: Office | None = None  # runs the system; none named: the steward's office answers for it
+    officers_sign: bool = False  # a death it says waits for the signature of a civil-status officer of the province
 
     @property
     def office(self) -> Office:
@@ -245,9 +246,18 @@ def _source(
         steward_office=offices["steward"],
         residence_office=offices["residence"],
         operator_office=offices[role] if role else None,
+        officers_sign=_officers_sign(keys, kind),
     )
     keys.done()
     return source
+
+
+def _officers_sign(keys: Keys, kind: RecordKind) -> bool:
+    """Whether officers have to sign the deaths a system says: of a population register, unless its page denies it."""
+    said = keys.maybe("officers_sign", bool)
+    if said is not None and kind is not RecordKind.PERSON:
+        raise keys.fail("officers_sign", f"is said of a system that holds {kind} records", fix="remove it")
+    return kind is RecordKind.PERSON if said is None else said
 
 
 def _dialect(keys: Keys, dialects: dict[str, Dialect], kind: RecordKind) -> Dialect:

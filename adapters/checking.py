@@ -14,6 +14,9 @@ from adapters.steps.lists import known_places
 Columns = dict[str, pa.Array]
 Flags = list[tuple[str | None, Flag]]
 
+# What is said of a row only because of another row of its batch.
+ACROSS_ROWS = frozenset({"HEAD_REPEATED", "PERIOD_OVERLAPS"})
+
 LARGEST_HOUSEHOLD = 100
 _HEAD = "chủ hộ"
 _PERSONAL, _CARD, _INSURANCE = 12, 15, 10
@@ -111,7 +114,17 @@ def _death(columns: Columns, _: Mask) -> tuple[Flag, ...]:
     return _said("DEATH_BEFORE_BIRTH", _born_after(columns, columns["died_on"]), "day of the death")
 
 
+def _predecessor(columns: Columns, _: Mask) -> tuple[Flag, ...]:
+    """A version that says it follows one that is not earlier: nothing is waited for."""
+    if "source_version" not in columns:
+        return ()
+    late = is_true(pc.greater_equal(columns["follows_version"], columns["source_version"]))
+    return _said("PREDECESSOR_NOT_EARLIER", np.flatnonzero(late), None)
+
+
 def _born_after(columns: Columns, days: pa.Array) -> Numbers:
+    if days.null_count == len(days):
+        return np.empty(0, np.int64)
     year = _part(columns, "birth_year")
     day = pc.fill_null(days.cast(pa.int32()), np.iinfo(np.int32).max).to_numpy().astype("datetime64[D]")
     due_year = day.astype(_YEARS).astype(np.int64) + 1970
@@ -170,6 +183,7 @@ _CHECKS: tuple[tuple[str, Callable[[Columns, Mask], tuple[Flag, ...]]], ...] = (
     ("health_card", _health_card),
     ("birth_year", _birth),
     ("died_on", _death),
+    ("follows_version", _predecessor),
     ("valid_to", _period),
     ("valid_from", _overlap),
 )

@@ -103,6 +103,8 @@ def findings_table(flags: Sequence[tuple[str | None, Flag]], keys: pa.Array) -> 
 
     `keys` are the source's record ids by row.
     """
+    if not flags:
+        return FINDINGS.empty_table()
     repairs = [(column, one) for column, one in flags if _is_repair(one)]
     single = [(column, one) for column, one in flags if not _is_repair(one)]
     rows = np.concatenate([*(one.rows for _, one in single), np.empty(0, np.int64)])

@@ -5,10 +5,11 @@ it has an error; every finding of a row is reported, not only the first.
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -76,14 +77,61 @@ def normalise_rows(raw: pa.Table, *, source: Source, exported_on: date) -> Norma
 
 def normalise_raw(raw: Raw, *, source: Source, exported_on: date) -> Normalised:
     """Normalises what a reader has read, or a part of it; `RejectedBatchError` when a column is unknown or missing."""
-    _check_columns(raw.table, source)
-    cells, flags = _cells(raw)
+    return normalise_together([raw], source=source, exported_on=exported_on)[0]
+
+
+def normalise_together(raws: Sequence[Raw], *, source: Source, exported_on: date) -> list[Normalised]:
+    """Each as `normalise_raw` makes it. Batches with the same columns share their steps: small ones cost far less.
+
+    Raises `RejectedBatchError` when one of them has a column that is unknown, or lacks one.
+    """
+    for raw in raws:
+        _check_columns(raw.table, source)
+    first = raws[0]
+    if any(raw.table.column_names != first.table.column_names for raw in raws):
+        return [one for raw in raws for one in normalise_together([raw], source=source, exported_on=exported_on)]
+    whole = pa.concat_tables([raw.table for raw in raws]) if len(raws) > 1 else first.table
+    cells, flags = _cells(whole)
     columns: Columns = {}
     for mapping in source.dialect.mappings:
-        columns |= _mapped(mapping, cells, flags, exported_on, count=raw.table.num_rows)
+        columns |= _mapped(mapping, cells, flags, exported_on, count=whole.num_rows)
+    begins = np.cumsum([0, *(raw.table.num_rows for raw in raws)]).tolist()
+    return [
+        _finished(
+            raw,
+            _part(cells, begin, end),
+            _part(columns, begin, end),
+            [(None, one) for one in raw.flags] + _part_of_flags(flags, begin, end),
+            source=source,
+            exported_on=exported_on,
+        )
+        for raw, (begin, end) in zip(raws, pairwise(begins), strict=True)
+    ]
+
+
+def _part(columns: Columns, begin: int, end: int) -> Columns:
+    return {name: column.slice(begin, end - begin) for name, column in columns.items()}
+
+
+def _part_of_flags(flags: Flags, begin: int, end: int) -> Flags:
+    """The flags of some rows, which are counted from the first of them."""
+    found: Flags = []
+    for name, one in flags:
+        within = (one.rows >= begin) & (one.rows < end)
+        if within.all():
+            found.append((name, replace(one, rows=one.rows - begin)))
+        elif within.any():
+            found.append((name, Flag(one.code, one.rows[within] - begin, one.seen.filter(pa.array(within)))))
+    return found
+
+
+def _finished(
+    raw: Raw, cells: Columns, columns: Columns, flags: Flags, *, source: Source, exported_on: date
+) -> Normalised:
+    """One batch, after its steps: what its rows say about each other, its findings, and which of them are kept."""
     keys = columns["source_record_id"]
     key_flags, comparable = _key_flags(keys, source, flags)
-    flags += key_flags + check_columns(columns, source.dialect, comparable=comparable)
+    flags = flags + key_flags + check_columns(columns, source.dialect, comparable=comparable)
     vintage, vintage_flags = _unit_vintage(columns, source, exported_on)
     findings = findings_table(flags + vintage_flags, keys)
     bad = np.unique(np.concatenate([one.rows for _, one in flags if _is_error(one)] or [np.empty(0, np.int64)]))
@@ -157,12 +205,15 @@ def _is_blank(column: pa.ChunkedArray) -> bool:
     return not pc.any(pc.not_equal(pc.utf8_trim_whitespace(column), "")).as_py()
 
 
-def _cells(raw: Raw) -> tuple[Columns, Flags]:
+def _cells(table: pa.Table) -> tuple[Columns, Flags]:
     """The raw columns without the cells that no step should see, and why."""
-    flags: Flags = [(None, one) for one in raw.flags]
+    flags: Flags = []
     cells: Columns = {}
-    for name, column in zip(raw.table.column_names, raw.table.columns, strict=True):
+    for name, column in zip(table.column_names, table.columns, strict=True):
         values = column.combine_chunks()
+        if values.null_count == len(values):
+            cells[name] = values
+            continue
         text = view(values)
         blank = text.valid & (text.lengths == 0)
         if _has_unusable(text):

@@ -4,14 +4,14 @@ The reasons are those of proto/gateway/v1/error_reason.proto. `python -m gateway
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from grpc import StatusCode
 
 from adapters.errors import RejectedBatchError
-from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError
+from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError, StoreFullError
 
 DOMAIN = "lienthong"
 
@@ -57,6 +57,15 @@ class Reason(StrEnum):
     DRAINING = "DRAINING"
     STORE_UNFIT = "STORE_UNFIT"
     INTERNAL_FAULT = "INTERNAL_FAULT"
+    STORE_FULL = "STORE_FULL"
+    RATE_EXCEEDED = "RATE_EXCEEDED"
+    SILENCE_PREMATURE = "SILENCE_PREMATURE"
+    IDENTITY_REQUIRED = "IDENTITY_REQUIRED"
+    IDENTITY_INVALID = "IDENTITY_INVALID"
+    CERTIFICATE_REVOKED = "CERTIFICATE_REVOKED"
+    NOT_ENTITLED = "NOT_ENTITLED"
+    SIGNATURE_REQUIRED = "SIGNATURE_REQUIRED"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +80,14 @@ class Verdict:
     retry_seconds: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One field that does not keep its rule. `problem` holds nothing of the field's value."""
+
+    field_path: str
+    problem: str
+
+
 class GatewayError(Exception):
     """Base of all. The message holds no personal data."""
 
@@ -78,17 +95,27 @@ class GatewayError(Exception):
 class RejectedCallError(GatewayError):
     """What was sent is wrong, or may not be sent: the same again will be refused again, unless the reason says retry.
 
-    `field_path` leads to the message's field, `facts` go out as the error's metadata.
+    `field_path` leads to the message's field, `violations` to every one that breaks a rule, `facts` go out as the
+    error's metadata. `retry_seconds` is when to come again, where that is not the reason's usual time.
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, field_path: str | None = None, facts: Mapping[str, str] | None = None
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        field_path: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        violations: Sequence[Violation] = (),
+        retry_seconds: float | None = None,
     ) -> None:
         super().__init__(f"{message} Next: {VERDICTS[reason].fix_en}")
         self.reason = reason
         self.message = message
         self.field_path = field_path
         self.facts = dict(facts or {})
+        self.violations = tuple(violations)
+        self.retry_seconds = retry_seconds
 
 
 class FatalSettingError(GatewayError):
@@ -99,6 +126,14 @@ class FatalSettingError(GatewayError):
         self.variable = variable
 
 
+class FatalCertificateError(GatewayError):
+    """A certificate, a key or a list of revocations cannot be used: who holds it has to act. Said in both languages."""
+
+    def __init__(self, place: str, *, vi: str, en: str, next_vi: str, next_en: str) -> None:
+        super().__init__(f"{place}: {vi} {next_vi} · {en} Next: {next_en}")
+        self.place = place
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
     """One error as a caller is told it, in both languages."""
@@ -107,11 +142,18 @@ class Explanation:
     message: str  # for a developer, in English, with the place
     field_path: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()  # every field that breaks a rule, where the rules were asked
+    stated_retry_seconds: float | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The reason's row of the table."""
         return VERDICTS[self.reason]
+
+    @property
+    def retry_seconds(self) -> float | None:
+        """After how long the same may be sent again; None when it would be refused again."""
+        return self.verdict.retry_seconds if self.stated_retry_seconds is None else self.stated_retry_seconds
 
 
 def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation:
@@ -119,7 +161,12 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
     match error:
         case RejectedCallError():
             return Explanation(
-                reason=error.reason, message=error.message, field_path=error.field_path, facts=error.facts
+                reason=error.reason,
+                message=error.message,
+                field_path=error.field_path,
+                facts=error.facts,
+                violations=error.violations,
+                stated_retry_seconds=error.retry_seconds,
             )
         case RejectedBatchError():
             facts = {"source_id": error.source_id} | ({"place": error.place} if error.place else {})
@@ -129,7 +176,8 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
             reason = Reason(error.reason)
             return Explanation(reason=reason, message=str(error), field_path=_FIELDS.get(reason))
         case RetryableStoreError():
-            return Explanation(reason=Reason.STORE_UNAVAILABLE, message=str(error))
+            is_full = isinstance(error, StoreFullError)
+            return Explanation(reason=Reason.STORE_FULL if is_full else Reason.STORE_UNAVAILABLE, message=str(error))
         case FatalStoreError():
             return Explanation(reason=Reason.STORE_UNFIT, message=str(error))
         case _:
@@ -148,6 +196,14 @@ _FIELDS = {
 
 def _invalid(vi: str, en: str, fix_vi: str, fix_en: str) -> Verdict:
     return Verdict(status=StatusCode.INVALID_ARGUMENT, vi=vi, en=en, fix_vi=fix_vi, fix_en=fix_en)
+
+
+def _unknown(vi: str, en: str, fix_vi: str, fix_en: str) -> Verdict:
+    return Verdict(status=StatusCode.UNAUTHENTICATED, vi=vi, en=en, fix_vi=fix_vi, fix_en=fix_en)
+
+
+def _forbidden(vi: str, en: str, fix_vi: str, fix_en: str) -> Verdict:
+    return Verdict(status=StatusCode.PERMISSION_DENIED, vi=vi, en=en, fix_vi=fix_vi, fix_en=fix_en)
 
 
 def _absent(vi: str, en: str, fix_vi: str, fix_en: str) -> Verdict:
@@ -216,9 +272,10 @@ VERDICTS: dict[Reason, Verdict] = {
         "Gửi qua nguồn của loại đó.", "Send them under the source of that kind.",
     ),
     Reason.IDEMPOTENCY_KEY_REUSED: _unmet(
-        "Số thứ tự này đã nhận với nội dung khác.", "This sequence landed before with other bytes.",
-        "Không đánh số lại: gửi nội dung mới dưới số kế tiếp.",
-        "Never renumber: send the new bytes under the next sequence.",
+        "Số thứ tự hoặc request_id này đã nhận với nội dung khác.",
+        "This sequence or request_id landed before with other bytes.",
+        "Không dùng lại: gửi nội dung mới dưới số kế tiếp hoặc request_id mới.",
+        "Never use one again: send the new bytes under the next sequence or a new request_id.",
     ),
     Reason.UNREADABLE: _invalid(
         "Không đọc được lô theo định dạng đã nêu.", "The batch cannot be read as the format it states.",
@@ -325,6 +382,43 @@ VERDICTS: dict[Reason, Verdict] = {
         status=StatusCode.INTERNAL,
         vi="Lỗi của cổng.", en="The gateway is at fault.",
         fix_vi="Báo người vận hành mã vết.", fix_en="Tell the operator the trace id.",
+    ),
+    Reason.STORE_FULL: _exceeded(
+        "Cơ sở dữ liệu đã hết chỗ.", "The database has no room left.",
+        "Giữ dữ liệu tại chỗ và gửi lại sau; không mất gì.", "Keep what you have and send it later; nothing is lost.",
+        retry_seconds=30,
+    ),
+    Reason.RATE_EXCEEDED: _exceeded(
+        "Nguồn gửi nhanh hơn phần của mình.", "The source sends faster than its share.",
+        "Chờ rồi gửi tiếp.", "Wait, then go on.", retry_seconds=1,
+    ),
+    Reason.SILENCE_PREMATURE: _unmet(
+        "Còn lô chưa được nhận.", "Not every batch is durable yet.",
+        "Gửi hết các lô trước, rồi xác nhận không còn gì.", "Send every batch first, then attest silence.",
+    ),
+    Reason.IDENTITY_REQUIRED: _unknown(
+        "Kết nối không có chứng thư.", "The connection shows no certificate.",
+        "Kết nối bằng chứng thư đã được cấp.", "Connect with the certificate that was issued to you.",
+    ),
+    Reason.IDENTITY_INVALID: _unknown(
+        "Chứng thư không nêu đúng một danh tính.", "The certificate does not name exactly one identity.",
+        "Xin cấp lại chứng thư.", "Have the certificate issued anew.",
+    ),
+    Reason.CERTIFICATE_REVOKED: _unknown(
+        "Chứng thư đã bị thu hồi.", "The certificate was revoked.",
+        "Xin cấp chứng thư mới.", "Have a new certificate issued.",
+    ),
+    Reason.NOT_ENTITLED: _forbidden(
+        "Không có quyền, hoặc không tồn tại.", "There is no grant for it, or it does not exist.",
+        "Kiểm tra tên, rồi hỏi người vận hành về quyền.", "Check the name, then ask the operator for the grant.",
+    ),
+    Reason.SIGNATURE_REQUIRED: _unknown(
+        "Lô chưa được ký.", "The batch is not signed.",
+        "Ký lô bằng khóa của nguồn.", "Sign the batch with the source's key.",
+    ),
+    Reason.SIGNATURE_INVALID: _unknown(
+        "Chữ ký không đúng với nội dung này.", "The signature does not hold for this content.",
+        "Kiểm tra khóa, chứng thư, và ký lại đúng nội dung gửi.", "Check key and certificate, and sign what is sent.",
     ),
 }  # fmt: skip
 

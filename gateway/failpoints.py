@@ -1,4 +1,7 @@
-"""A kill -9 at a named place, for tests that prove what survives one. Off unless LIENTHONG_FAILPOINT says otherwise."""
+"""A kill -9 or a pause at a named place, for tests that prove what survives one.
+
+Off unless LIENTHONG_FAILPOINT says otherwise.
+"""
 
 import os
 import signal
@@ -16,6 +19,6 @@ class Failpoints:
     _passes: "count[int]" = field(default_factory=lambda: count(1))
 
     def reach(self, place: Failpoint) -> None:
-        """Die here when this place is armed and this is its pass."""
+        """Die here, or pause, when this place is armed and this is its pass."""
         if self.armed and self.armed.place is place and next(self._passes) == self.armed.hit:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP if self.armed.pauses else signal.SIGKILL)

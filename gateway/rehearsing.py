@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from adapters.normalise import Normalised
 from reconciliation.model import Finding
+
+if TYPE_CHECKING:  # a client reads what a rehearsal said and has no use for the readers of every format
+    from adapters.normalise import Normalised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +20,7 @@ class Rehearsed:
     findings: int
 
 
-def rehearse(normalised: Normalised, *, most: int) -> tuple[Rehearsed, Sequence[Finding]]:
+def rehearse(normalised: "Normalised", *, most: int) -> tuple[Rehearsed, Sequence[Finding]]:
     """The counts of a batch and its first findings, at most `most`, in the order a receipt would have them in."""
     counts = Rehearsed(
         received=normalised.received,

@@ -12,14 +12,18 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from adapters.catalogue import Catalogue
-from gateway import caps, workers
+from gateway import caps, signatures, tls, workers
+from gateway.access import KnownGrants
+from gateway.admission import Admission
 from gateway.calls import CallPolicy
+from gateway.health import HealthService
 from gateway.sequencing import run_sequencer
 from gateway.services.feed import FeedService
 from gateway.services.intake import IntakeService
 from gateway.services.status import StatusService
 from gateway.services.units import UnitsService
 from gateway.settings import Settings
+from gateway.shares import Shares
 from gateway.v1 import (
     feed_pb2,
     feed_pb2_grpc,
@@ -31,8 +35,9 @@ from gateway.v1 import (
     units_pb2_grpc,
 )
 from gateway.watching import run_watch
-from reconciliation.store import feed, overview, unit_events
+from reconciliation.store import feed, grants, overview, unit_events
 from reconciliation.store.engine import Engine
+from reconciliation.store.leading import Lead
 
 INTAKE, STATUS, FEED, UNITS = (
     descriptor.full_name
@@ -67,28 +72,34 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """Serve while the context lasts. At its end no call is taken any more, and open ones have `drain_seconds`.
 
-    Raises OSError when the address cannot be had, RetryableStoreError when the database does not answer at the start.
+    Raises OSError when the address cannot be had, RetryableStoreError when the database does not answer at the start,
+    FatalSettingError or FatalCertificateError when others could call and the certificates are not as they should be.
     """
+    certificates = tls.open_certificates(settings)
+    gatekeepers = _gatekeepers(certificates, settings, clock)
     pools = workers.start(engine, store_threads=settings.store_threads, column_threads=settings.normalise_threads)
     try:
         secret = await pools.store(feed.cursor_secret)
-        server = grpc.aio.server(interceptors=[CallPolicy(help_url=settings.help_url)], options=_options(settings))
-        intake = IntakeService(catalogue, pools, settings, clock)
+        policy = CallPolicy(help_url=settings.help_url, shares=Shares(settings))
+        server = grpc.aio.server(interceptors=[*gatekeepers, policy], options=_options(settings))
+        known = KnownGrants(lambda: pools.store(grants.standing), clock=clock, interval_seconds=settings.grants_seconds)
+        intake = IntakeService(catalogue, pools, settings, clock, known, signatures.of_settings(settings))
         units = UnitsService(pools, clock, await pools.store(unit_events.tables_known))
-        healthy = health.HealthServicer()
+        healthy = HealthService()
         intake_pb2_grpc.add_IntakeServiceServicer_to_server(intake, server)
-        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(pools, clock, secret), server)
-        feed_pb2_grpc.add_FeedServiceServicer_to_server(FeedService(pools, clock, secret), server)
+        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(pools, clock, secret, known), server)
+        feed_pb2_grpc.add_FeedServiceServicer_to_server(FeedService(pools, clock, secret, known), server)
         units_pb2_grpc.add_UnitsServiceServicer_to_server(units, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
             names = (INTAKE, STATUS, FEED, UNITS, HEALTH, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
-        address = _listen(server, settings)
+        address = _listen(server, settings, certificates)
         await server.start()
         background = [
             asyncio.create_task(_sequence(pools, settings, healthy)),
-            asyncio.create_task(_watch(pools, settings, clock)),
+            asyncio.create_task(_watch(pools, settings, clock, catalogue)),
+            *(asyncio.create_task(one.watch(settings.tls_look_seconds)) for one in gatekeepers),
         ]
         try:
             yield Gateway(address, healthy)
@@ -104,25 +115,43 @@ async def running(
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
-    keepalive_ms = round(settings.keepalive_seconds * 1000)
     return [
         ("grpc.max_receive_message_length", caps.MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", caps.MAX_MESSAGE_BYTES),
-        (
-            "grpc.max_concurrent_streams",
-            settings.push_streams + 64,
-        ),  # of one connection; pushes have a cap of their own
-        ("grpc.keepalive_time_ms", keepalive_ms),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.max_concurrent_streams", settings.push_streams + 64),  # of one connection; pushes have their own cap
+        ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", min(20_000, _ms(settings.keepalive_seconds))),
+        ("grpc.http2.ping_timeout_ms", min(60_000, 2 * _ms(settings.keepalive_seconds))),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_seconds)),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.so_reuseport", 0),  # a second gateway on the same port is a mistake to be told of
+        ("grpc.max_connection_age_ms", _ms(settings.connection_age_seconds)),  # gRPC adds the tenth more or less
+        ("grpc.max_connection_age_grace_ms", _ms(settings.connection_grace_seconds)),
+        # A second gateway on the same port is a mistake to be told of; several processes of one are not.
+        ("grpc.so_reuseport", int(settings.processes > 1)),
     ]
 
 
-def _listen(server: grpc.aio.Server, settings: Settings) -> str:
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _gatekeepers(
+    certificates: tls.Certificates | None, settings: Settings, clock: Callable[[], datetime]
+) -> list[Admission]:
+    """Who asks for certificates: nobody on loopback without them."""
+    if certificates is None:
+        return []
+    return [Admission(certificates, trust_domain=settings.trust_domain, clock=clock, help_url=settings.help_url)]
+
+
+def _listen(server: grpc.aio.Server, settings: Settings, certificates: tls.Certificates | None) -> str:
+    address = f"{settings.host}:{settings.port}"
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        port = (
+            server.add_secure_port(address, certificates.credentials())
+            if certificates
+            else server.add_insecure_port(address)
+        )
     except RuntimeError as error:
         raise OSError(
             f"The gateway cannot listen on {settings.host}:{settings.port}. Next: set LIENTHONG_PORT to another port."
@@ -141,5 +170,17 @@ async def _sequence(pools: workers.Workers, settings: Settings, healthy: health.
     await run_sequencer(lambda: pools.store(feed.sequence), interval_seconds=settings.sequence_seconds, tell=tell)
 
 
-async def _watch(pools: workers.Workers, settings: Settings, clock: Callable[[], datetime]) -> None:
-    await run_watch(lambda: pools.store(overview.read, now=clock()), interval_seconds=settings.watch_seconds)
+async def _watch(
+    pools: workers.Workers, settings: Settings, clock: Callable[[], datetime], catalogue: Catalogue
+) -> None:
+    lead, sources = Lead("lienthong watch"), list(catalogue.sources.values())
+
+    async def read() -> overview.Overview | None:
+        if not await pools.store(lead.held):
+            return None
+        return await pools.store(overview.read, now=clock(), sources=sources)
+
+    try:
+        await run_watch(read, interval_seconds=settings.watch_seconds)
+    finally:
+        lead.end()

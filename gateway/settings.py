@@ -30,10 +30,11 @@ class Failpoint(StrEnum):
 
 @dataclass(frozen=True)
 class ArmedFailpoint:
-    """At the `hit`-th pass of `place` the process sends itself SIGKILL."""
+    """At the `hit`-th pass of `place` the process sends itself SIGKILL, or SIGSTOP when it only `pauses`."""
 
     place: Failpoint
     hit: int
+    pauses: bool = False
 
 
 def _whole(text: str, *, least: int = 1) -> int:
@@ -47,6 +48,20 @@ def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number < 86_400:
         raise ValueError("must be seconds, more than 0 and less than a day")
+    return number
+
+
+def _below_a_minute(text: str) -> float:
+    number = _seconds(text)
+    if number >= 60:
+        raise ValueError("must be less than 60 seconds")
+    return number
+
+
+def _minute(text: str) -> float:
+    number = _seconds(text)
+    if number > 60:
+        raise ValueError("must be at most 60 seconds")
     return number
 
 
@@ -64,8 +79,11 @@ def _port(text: str) -> int:
 
 
 def _failpoint(text: str) -> ArmedFailpoint:
-    place, _, hit = text.partition(":")
-    return ArmedFailpoint(Failpoint(place), _whole(hit or "1"))
+    place, _, rest = text.partition(":")
+    hit, _, pause = rest.partition(":")
+    if pause not in {"", "pause"}:
+        raise ValueError("must end with the number of the pass, or with :pause")
+    return ArmedFailpoint(Failpoint(place), _whole(hit or "1"), pauses=bool(pause))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +97,20 @@ class Settings:
     data_folder: Annotated[Path, Setting("Where our own PostgreSQL and other local state live.", Path)] = Path(
         ".lienthong"
     )
-    host: Annotated[
-        str, Setting("The address to listen on. Until callers prove who they are by certificate, keep it on loopback.")
-    ] = "127.0.0.1"
+    host: Annotated[str, Setting("The address to listen on. Without certificates it has to be one of loopback.")] = (
+        "127.0.0.1"
+    )
     port: Annotated[
         int, Setting("The port to listen on; 0 takes a free one, which the first line of output names.", _port)
     ] = 50_551
+    processes: Annotated[
+        int,
+        Setting(
+            "Processes that share the port; as many as cores is a good value where PostgreSQL has others. Each takes"
+            " the settings below for itself, and the n-th the metrics port and n − 1.",
+            _whole,
+        ),
+    ] = 1
     reflection: Annotated[bool, Setting("1 lets tools such as grpcurl ask for the services.", _flag)] = False
     push_streams: Annotated[
         int, Setting("Pushes open at once; one more is refused with STREAMS_EXHAUSTED.", _whole)
@@ -95,6 +121,12 @@ class Settings:
     bytes_in_flight: Annotated[
         int, Setting("Payload bytes of all pushes together that wait for an answer; further ones are not read.", _whole)
     ] = 256 * 1024 * 1024
+    updates_waiting: Annotated[
+        int, Setting("Single updates that wait for their commit; one more is refused with RATE_EXCEEDED.", _whole)
+    ] = 4_096
+    updates_waiting_of_source: Annotated[
+        int, Setting("Of these, those of one source; its next one is refused with RATE_EXCEEDED.", _whole)
+    ] = 1_024
     store_threads: Annotated[
         int, Setting("Calls to the database at once, each with a connection of its own.", _whole)
     ] = 8
@@ -104,6 +136,9 @@ class Settings:
     sequence_seconds: Annotated[
         float, Setting("Between two passes that give committed changes their place in the feed.", _seconds)
     ] = 0.2
+    grants_seconds: Annotated[
+        float, Setting("How old the grants that calls are held against may be; less than a minute.", _below_a_minute)
+    ] = 15.0
     watch_seconds: Annotated[
         float, Setting("Between two looks at what waits, what is late and whose it is, for the metrics.", _seconds)
     ] = 15.0
@@ -112,10 +147,66 @@ class Settings:
     ] = 20.0
     keepalive_seconds: Annotated[
         float,
-        Setting("Between two pings on a silent connection; clients may ping as often as every 10 s.", _seconds),
+        Setting("Between two pings of the gateway on a silent connection.", _seconds),
     ] = 60.0
+    ping_seconds: Annotated[
+        float, Setting("How often a client may ping; more often ends its connection with too_many_pings.", _seconds)
+    ] = 10.0
+    connection_age_seconds: Annotated[
+        float,
+        Setting("How old a connection may become, give or take a tenth; then it is told to go (GOAWAY).", _seconds),
+    ] = 1_800.0
+    connection_grace_seconds: Annotated[
+        float, Setting("How long calls on a connection that was told to go may take to end.", _seconds)
+    ] = 600.0
+    pushes_per_source: Annotated[
+        int, Setting("Pushes of one source open at once; further ones are refused with STREAMS_EXHAUSTED.", _whole)
+    ] = 16
+    calls_per_second: Annotated[
+        int, Setting("Calls of one source or registry; one more is refused with RATE_EXCEEDED.", _whole)
+    ] = 10_000
+    push_bytes_per_second: Annotated[
+        int, Setting("Payload bytes of one source; the pushes of a faster one are read more slowly.", _whole)
+    ] = 64 * 1024 * 1024
     help_url: Annotated[str, Setting("Where the link in an error's Help leads; #reason is added.")] = (
         "docs/error-reasons.md"
+    )
+    signing_key: Annotated[
+        Path | None, Setting("The PEM key that receipts are signed by, on P-256; re-read when it changes.", Path)
+    ] = None
+    signing_certificate: Annotated[
+        Path | None, Setting("Its certificate, PEM, with those above it if any. Without the two, no signatures.", Path)
+    ] = None
+    signing_authorities: Annotated[
+        Path | None,
+        Setting(
+            "The authorities (PEM) under which batches and events may be signed. Unset: those of TLS; without"
+            " any, nothing is verified.",
+            Path,
+        ),
+    ] = None
+    signing_revocations: Annotated[
+        Path | None, Setting("Their revocation lists (PEM); re-read when they change. Unset: those of TLS.", Path)
+    ] = None
+    tls_certificate: Annotated[
+        Path | None,
+        Setting("The gateway's certificate, PEM, with its intermediates. See operating-certificates.md.", Path),
+    ] = None
+    tls_key: Annotated[Path | None, Setting("The private key of the certificate, PEM.", Path)] = None
+    tls_authorities: Annotated[
+        Path | None, Setting("The authorities whose certificates callers may show, PEM.", Path)
+    ] = None
+    tls_revocations: Annotated[
+        Path | None, Setting("The signed lists of revoked certificates (CRL), PEM, one an authority.", Path)
+    ] = None
+    tls_look_seconds: Annotated[
+        float,
+        Setting(
+            "Between two looks at these four files and at who is connected; a revocation works within it.", _minute
+        ),
+    ] = 10.0
+    trust_domain: Annotated[str, Setting("The first part of every identity: spiffe://<trust domain>/source/…")] = (
+        "lienthong"
     )
     trace_file: Annotated[Path | None, Setting("A file that spans are appended to as JSON lines.", Path)] = None
     otlp_endpoint: Annotated[str | None, Setting("The base address of an OTLP/HTTP collector.")] = None
@@ -125,7 +216,8 @@ class Settings:
     failpoint: Annotated[
         ArmedFailpoint | None,
         Setting(
-            f"For tests only: {' or '.join(Failpoint)}, with :n for the n-th pass. The process kills itself there.",
+            f"For tests only: {' or '.join(Failpoint)}, with :n for the n-th pass. The process kills itself "
+            "there; with :n:pause it stops until SIGCONT.",
             _failpoint,
         ),
     ] = None
@@ -151,6 +243,11 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
             except ValueError as error:
                 raise FatalSettingError(variable, f"{error}.", next_step="see docs/settings.md.") from error
     return Settings(**values)
+
+
+def passed_on(changed: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with some settings (field: text) changed, for a process that it starts."""
+    return os.environ | {PREFIX + name.upper(): text for name, text in changed.items()}
 
 
 def as_markdown() -> str:

@@ -3,6 +3,7 @@
 Bounded in memory whatever the bytes say, and one field that is not UTF-8 costs its record, not the batch.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from ptars import HandlerPool
 
 from adapters.canonical import RecordKind
@@ -55,6 +56,22 @@ def read_typed(payload: bytes, *, kind: RecordKind) -> pa.Table:
     columns = [records.field(name) for name in names]
     texts = [column.cast(pa.string()) if pa.types.is_integer(column.type) else column for column in columns]
     return pa.table(texts, names=names)
+
+
+def check_record(record: bytes, *, kind: RecordKind) -> None:
+    """Raises RejectedCallError UNREADABLE when the bytes are no encoded record of the kind; text is not looked at."""
+    try:
+        _record_class(kind).FromString(record)
+    except DecodeError as error:
+        raise RejectedCallError(
+            Reason.UNREADABLE, f"The bytes are no encoded record of a source of {kind}.", field_path="record"
+        ) from error
+
+
+def join_records(records: Sequence[bytes], *, kind: RecordKind) -> bytes:
+    """The encoded TypedRecords that holds these encoded records in their order. None of them is decoded."""
+    tag = bytes([records_pb2.TypedRecords.DESCRIPTOR.fields_by_name[_LISTS[kind]].number << 3 | _LENGTH_DELIMITED])
+    return b"".join(part for record in records for part in (tag, _as_varint(len(record)), record))
 
 
 def holds_newer_fields(payload: bytes) -> bool:
@@ -117,6 +134,20 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
             raise _unreadable()
 
 
+def _as_varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+@cache
+def _record_class(kind: RecordKind) -> type[Message]:
+    return message_factory.GetMessageClass(_as_bytes().file.message_types_by_name[f"{kind.capitalize()}Record"])
+
+
 @cache
 def _decoder() -> Any:
     """Decodes TypedRecords into a record batch."""
@@ -128,8 +159,10 @@ def _as_bytes() -> Descriptor:
     """TypedRecords with every string field read as bytes, which is the same on the wire."""
     file = descriptor_pb2.FileDescriptorProto()
     records_pb2.DESCRIPTOR.CopyToProto(file)
+    del file.dependency[:]  # the rules beside the fields are for text
     for message in file.message_type:
         for field in message.field:
+            field.ClearField("options")
             if field.type == field.TYPE_STRING:
                 field.type = field.TYPE_BYTES
     pool = descriptor_pool.DescriptorPool()

@@ -14,16 +14,20 @@ Shown = set[tuple[str, Labels]]
 
 
 async def run_watch(
-    read: Callable[[], Awaitable[Overview]],
+    read: Callable[[], Awaitable[Overview | None]],
     *,
     interval_seconds: float,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Show what `read` tells every `interval_seconds` until cancelled. While the store is silent, nothing changes."""
+    """Show what `read` tells every `interval_seconds` until cancelled. While the store is silent, nothing changes.
+
+    It tells None where another process shows it: each figure is shown once.
+    """
     shown: Shown = set()
     while True:
         with suppress(RetryableStoreError):  # the sequencer tells of it, and health shows it
-            shown = show(await read(), shown)
+            overview = await read()
+            shown = show(overview, shown) if overview else shown
         await pause(interval_seconds)
 
 
@@ -43,6 +47,7 @@ def show(overview: Overview, before: Shown) -> Shown:
 
 def _figures(overview: Overview) -> list[tuple[Gauge, Mapping[Labels, int]]]:
     return [
+        (metrics.SOURCES, {(("state", state),): number for state, number in overview.sources.items()}),
         (metrics.UPDATES, {(("state", state),): number for state, number in overview.states.items()}),
         (metrics.UPDATES_STUCK, {(("owner", row.owner), ("state", row.state)): row.updates for row in overview.stuck}),
         (metrics.LINKS, {(("province_code", province),): number for province, number in overview.links.items()}),

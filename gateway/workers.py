@@ -18,7 +18,8 @@ _Result = TypeVar("_Result")
 class Workers:
     """Two pools of fixed size: a full one makes callers wait, and so the senders behind them.
 
-    Cancelling a wait does not stop the call: what it commits stays committed, and its sender asks again.
+    Cancelling a wait does not stop the call, unless it is one that gateway.calls bounds: what it commits stays
+    committed, and its sender asks again.
     """
 
     engine: Engine

@@ -77,11 +77,18 @@ BATCHES_REPLAYED = Counter(
     "batches_replayed", "Batches answered with the receipt of an earlier landing.", ("source_id",)
 )
 BATCHES_REFUSED = Counter("batches_refused", "Batches refused as a whole.", ("source_id", "reason"))
+SIGNATURES_REFUSED = Counter("signatures_refused", "Signatures that did not hold.", ("source_id", "cause"))
 RECORDS_ACCEPTED = Counter(
     "records_accepted", "Record versions that became an update.", ("province_code", "record_kind")
 )
 RECORDS_QUARANTINED = Counter(
     "records_quarantined", "Rows kept aside because of an error.", ("province_code", "record_kind")
+)
+RECORDS_NOT_ENTITLED = Counter(
+    "records_not_entitled", "Rows about people of a province that their source has no grant for.", ("source_id",)
+)
+CALLS_NOT_ENTITLED = Counter(
+    "calls_not_entitled", "Calls refused because what they name does not exist or is not the caller's."
 )
 RECORDS_SUPERSEDED = Counter(
     "records_superseded", "Record versions older than one already held.", ("province_code", "record_kind")
@@ -96,10 +103,20 @@ LINKS = Gauge("links", "Pairs of records held to be one person.", ("province_cod
 CASES_OPEN = Gauge("cases_open", "Questions waiting for a steward.", ("province_code", "case_kind"))
 UPDATES = Gauge("updates", "Accepted updates by the state they are in.", ("state",))
 UPDATES_STUCK = Gauge("updates_stuck", "Updates whose state has passed its deadline.", ("owner", "state"))
+SOURCES = Gauge("sources", "Declared sources by whether they sent or attested silence in time.", ("state",))
 FEED_HEAD = Gauge("feed_head", "The last sequence number published.")
 FEED_PUBLISHED = Counter("feed_published", "Changes given their place in the feed.")
 FEED_CURSOR = Gauge("feed_cursor", "The last sequence number a consumer has acknowledged.", ("consumer_id",))
 OUTCOMES = Counter("outcomes", "Reports of registries on changes.", ("consumer_id", "outcome"))
+HANDSHAKES_REFUSED = Counter("handshakes_refused", "Connections that ended before their first call.", ("reason",))
+IDENTITIES_REFUSED = Counter(
+    "identities_refused", "Calls refused for the certificate of their connection.", ("reason",)
+)
+CERTIFICATE_DAYS = Gauge(
+    "certificate_days",
+    "Days until a certificate of the gateway, or its list of revocations, runs out.",
+    ("certificate",),
+)
 SPANS_DROPPED = Counter("spans_dropped", "Spans that found the queue of an exporter full.", ("exporter",))
 SPANS_FAILED = Counter("spans_failed", "Spans the far end of an exporter did not take.", ("exporter",))
 FIELDS_DROPPED = Counter("fields_dropped", "Fields outside the vocabulary, kept from being seen.", ("component",))
@@ -107,9 +124,10 @@ FIELDS_DROPPED = Counter("fields_dropped", "Fields outside the vocabulary, kept 
 COUNTERS = (
     BATCHES_RECEIVED, BATCHES_LANDED, BATCHES_REPLAYED, BATCHES_REFUSED, RECORDS_ACCEPTED, RECORDS_QUARANTINED,
     RECORDS_SUPERSEDED, FINDINGS, JOB_RUNS, FEED_PUBLISHED, OUTCOMES, SPANS_DROPPED, SPANS_FAILED, FIELDS_DROPPED,
+    SIGNATURES_REFUSED, RECORDS_NOT_ENTITLED, CALLS_NOT_ENTITLED, HANDSHAKES_REFUSED, IDENTITIES_REFUSED,
 )  # fmt: skip
 HISTOGRAMS = (NORMALISE_SECONDS, LANDING_SECONDS, REQUEST_SECONDS, JOB_SECONDS)
-GAUGES = (LINKS, CASES_OPEN, UPDATES, UPDATES_STUCK, FEED_HEAD, FEED_CURSOR)
+GAUGES = (LINKS, CASES_OPEN, UPDATES, UPDATES_STUCK, SOURCES, FEED_HEAD, FEED_CURSOR, CERTIFICATE_DAYS)
 INSTRUMENTS: tuple[Instrument, ...] = (*COUNTERS, *HISTOGRAMS, *GAUGES)
 
 

@@ -58,7 +58,9 @@ HOLDS: dict[CaseKind, State] = {
     CaseKind.BOOK_AGAINST_REGISTER: State.AWAITING_STEWARD,
     CaseKind.TWO_INSURANCE_BOOKS: State.AWAITING_STEWARD,
     CaseKind.DEATH_THEN_UPDATE: State.AWAITING_STEWARD,
+    CaseKind.TWO_PROVINCES_ONE_PERSON: State.AWAITING_STEWARD,
     CaseKind.REFUSED_BY_REGISTRY: State.AWAITING_STEWARD,
+    CaseKind.MISSING_VERSION: State.AWAITING_STEWARD,
 }
 
 
@@ -72,15 +74,18 @@ def doubtful(pairs: pa.Table) -> pa.Table:
     return select(_DOUBTFUL, CASES, pairs=pairs)
 
 
-def conflicts(facts: pa.Table) -> pa.Table:
+def conflicts(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
     """CASES of clusters that contradict themselves and of numbers that two clusters claim; `facts` are FACTS.
+
+    A number that `elsewhere` (standing.ELSEWHERE) is somebody's of another province is a TWO_PROVINCES_ONE_PERSON: what
+    that province published stands, and what this one says of the person waits.
 
     The records of a BOOK_AGAINST_REGISTER are the book and all register records of its subject. A DEATH_THEN_UPDATE has
     a `reason`: "later_update" (a register speaks of the person after the day another says they died), "two_days" (of
     one death) or "resurrected" (a record takes back what its earlier version said); `dead` are the places of the
     records that say a day of death.
     """
-    return select(_CONFLICTS, CASES, facts=facts)
+    return select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere)
 
 
 _UNPLACED = f"""
@@ -180,10 +185,16 @@ with placed as (
         json_object('reason', reason, 'dead', list_filter(range(len(is_dead)), lambda place: is_dead[place + 1]),
                     'sides', sides)::text as evidence
     from contradicted
+), two_provinces as (
+    select '{CaseKind.TWO_PROVINCES_ONE_PERSON}' as kind, list_sort(list(distinct record_key)) as record_keys,
+        list_sort(list(distinct elsewhere.province_code || '|' || elsewhere.subject_id)) as claims,
+        json_object('provinces', list_sort(list(distinct elsewhere.province_code)),
+                    'subjects', list_sort(list(distinct elsewhere.subject_id)))::text as evidence
+    from facts join elsewhere using (personal_number) where kind = 'person' group by facts.subject_id
 ), found as (
     select * from two_units union all select * from shared_number
     union all select * from book_against_register union all select * from two_books
-    union all select * from death_then_update
+    union all select * from death_then_update union all select * from two_provinces
 )
 select sha256(concat_ws('|', kind, array_to_string(record_keys, ','), array_to_string(claims, ','))) as fingerprint,
     kind, record_keys, evidence

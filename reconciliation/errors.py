@@ -9,6 +9,10 @@ class RetryableStoreError(ReconciliationError):
     """The database did not answer or is being restarted: the outcome is unknown, send the same again."""
 
 
+class StoreFullError(RetryableStoreError):
+    """The database has no room left (disk, memory, a limit of its own): nothing was kept, send the same again later."""
+
+
 class RejectedRequestError(ReconciliationError):
     """The request itself is wrong; sending it again will not help. `reason` is a published code."""
 

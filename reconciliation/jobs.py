@@ -16,7 +16,7 @@ from reconciliation.errors import RetryableStoreError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.pipeline import reconcile
 from reconciliation.rehearsing import Rehearsal, rehearse, touched_codes
-from reconciliation.store import feed, reconciling, rehearsals, stuck, unit_events
+from reconciliation.store import feed, overdue, reconciling, rehearsals, stuck, unit_events
 from reconciliation.store.engine import Engine
 from reconciliation.weights import load_model
 
@@ -83,10 +83,15 @@ def rehearse_event(engine: Engine, event: Event, *, now: datetime, minutes_a_cas
     return [one for one in rehearsed if one.touched or one.units_of_one_name]
 
 
+@_again
 def flag_stuck_updates(engine: Engine, *, now: datetime) -> Counts:
-    """Count the updates whose deadline has passed, by state and owner, and keep the count with its time."""
+    """Let go what waited for a version or a signature until its deadline, and count what is late, by state and owner.
+
+    A version that went on without the one it follows leaves a case; the counts are kept with their time.
+    """
+    let_go = overdue.let_go(engine, now=now)
     found = stuck.count(engine, now=now)
-    counts = {f"{row.state} {row.owner}": row.updates for row in found}
+    counts = {f"{row.state} {row.owner}": row.updates for row in found} | let_go
     reconciling.note_run(engine, job="flag_stuck_updates", province_code=None, counts=counts, now=now)
     return counts
 

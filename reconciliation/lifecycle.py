@@ -21,9 +21,11 @@ END_OF_OFFICE = time(17, 0)
 
 
 class Role(StrEnum):
-    """Who can own a waiting update. An owner is written `<province or consumer>/<role>`."""
+    """Who can own a waiting update. An owner is written `<province, source or consumer>/<role>`."""
 
     OPERATOR = "operator"  # of the gateway
+    SENDER = "sender"  # the office that runs the source
+    REGISTRAR = "registrar"  # the civil-status office of the province
     RESIDENCE = "residence"  # the local office that verifies where somebody lives (1555/BCA-C06)
     STEWARD = "steward"  # of the province
     REGISTRY = "registry"
@@ -50,14 +52,22 @@ _DECIDED = frozenset(
 )
 _HELD = frozenset({State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD})
 _JUDGED = _HELD | _DECIDED | {State.AWAITING_RECONCILIATION}
+_LET_GO = frozenset({State.AWAITING_RECONCILIATION, State.SUPERSEDED, State.WITHDRAWN})
+
+# Landed, but not to be looked at by a run: a version in one of these is not the head of its record.
+KEPT_BACK = frozenset({State.AWAITING_PREDECESSOR, State.AWAITING_SIGNATURE})
 
 TERMINAL = frozenset({State.APPLIED, State.REFUSED, State.SUPERSEDED, State.WITHDRAWN})
 
-# One working day for what a machine or a registry does, five for what a person has to find out: the time after which
-# an unanswered question counts as not delivered.
+# One working day for what a machine, a sender or a registry does, five for what a person has to find out: the time
+# after which an unanswered question counts as not delivered.
 WAITING: Mapping[State, Waiting] = MappingProxyType(
     {
-        State.AWAITING_RECONCILIATION: Waiting(role=Role.OPERATOR, working_days=1, next=_HELD | _DECIDED),
+        State.AWAITING_RECONCILIATION: Waiting(role=Role.OPERATOR, working_days=1, next=_HELD | _DECIDED | KEPT_BACK),
+        State.AWAITING_PREDECESSOR: Waiting(
+            role=Role.SENDER, working_days=1, next=_LET_GO | {State.AWAITING_SIGNATURE}
+        ),
+        State.AWAITING_SIGNATURE: Waiting(role=Role.REGISTRAR, working_days=5, next=_LET_GO),
         State.AWAITING_UNIT: Waiting(role=Role.RESIDENCE, working_days=5, next=_JUDGED),
         State.AWAITING_MATCH: Waiting(role=Role.STEWARD, working_days=5, next=_JUDGED),
         State.AWAITING_STEWARD: Waiting(role=Role.STEWARD, working_days=5, next=_JUDGED),
@@ -79,8 +89,8 @@ WAITING: Mapping[State, Waiting] = MappingProxyType(
 REOPENED = frozenset({State.WITHDRAWN, State.REFUSED})
 RECALLED = frozenset({State.APPLIED, State.REFUSED})
 
-# Before it may be published: what a steward or the next run has to say of it.
-PENDING = _HELD | {State.AWAITING_RECONCILIATION}
+# Before it may be published: what its sender, an officer, a steward or the next run has to say of it.
+PENDING = _HELD | KEPT_BACK | {State.AWAITING_RECONCILIATION}
 
 
 def may_come_from(state: State) -> frozenset[State]:
@@ -89,8 +99,13 @@ def may_come_from(state: State) -> frozenset[State]:
     return ended | {origin for origin, rule in WAITING.items() if state in rule.next}
 
 
-def owner(state: State, *, province_code: str, consumer_id: str | None = None) -> str | None:
-    """Who owns an update in `state`; None when the state is terminal. A registry's states need `consumer_id`."""
+def owner(
+    state: State, *, province_code: str, source_id: str | None = None, consumer_id: str | None = None
+) -> str | None:
+    """Who owns an update in `state`; None when the state is terminal.
+
+    A registry's states need `consumer_id`, a sender's `source_id`.
+    """
     if state in TERMINAL:
         return None
     match WAITING[state].role:
@@ -100,6 +115,10 @@ def owner(state: State, *, province_code: str, consumer_id: str | None = None) -
             if consumer_id is None:
                 raise ValueError(f"{state} is owned by a registry, and none was named")
             return f"{consumer_id}/{Role.REGISTRY}"
+        case Role.SENDER:
+            if source_id is None:
+                raise ValueError(f"{state} is owned by a source's sender, and none was named")
+            return f"{source_id}/{Role.SENDER}"
         case role:
             return f"{province_code}/{role}"
 

@@ -1,5 +1,6 @@
 """The values the registry speaks in. Frozen; no behaviour beyond what keeps them consistent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -30,6 +31,8 @@ class Batch:
     exported_on: date
     payload: bytes = field(repr=False)
     traceparent: str | None = None
+    signature: str | None = field(default=None, repr=False)  # as it was sent: Batch.signature of the wire
+    signed_by: str | None = None  # the identity that the signature was found to be of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +68,31 @@ class Finding:
     source_record_id: str | None
 
 
+class SubmissionVerdict(StrEnum):
+    """What became of one record of an online system."""
+
+    ACCEPTED = "accepted"  # taken as the newest version
+    SUPERSEDED = "superseded"  # kept, but not newer than what was already held
+    QUARANTINED = "quarantined"  # kept aside, with findings that say why
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionAnswer:
+    """The durable answer to one record; `receipt_id` and `landed_at` are None when it was only validated."""
+
+    receipt_id: UUID | None
+    row: int
+    verdict: SubmissionVerdict
+    findings: tuple[Finding, ...]  # of its row
+    landed_at: datetime | None
+    replayed: bool = False  # True when the request had been committed before and this is its stored answer
+
+
 class State(StrEnum):
     """Where an accepted update can be. lifecycle.py has the moves, owners and deadlines."""
 
+    AWAITING_PREDECESSOR = "awaiting_predecessor"
+    AWAITING_SIGNATURE = "awaiting_signature"
     AWAITING_RECONCILIATION = "awaiting_reconciliation"
     AWAITING_UNIT = "awaiting_unit"
     AWAITING_MATCH = "awaiting_match"
@@ -141,6 +166,69 @@ class Grant:
     of_record: bool
     purpose: str
     legal_reference: str
+    identity_uri: str | None = None  # who may speak for it; None: nobody who shows a certificate
+    province_codes: tuple[str, ...] = ()  # current ones; none: the whole country
+    granted_from: date | None = None
+    granted_until: date | None = None  # the last day
+
+    def holds(self, on: date) -> bool:
+        """Whether it is a grant on that day."""
+        return (self.granted_from is None or self.granted_from <= on) and (
+            self.granted_until is None or on <= self.granted_until
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceGrant:
+    """What one source may send: of which kind, about the people of which current provinces, and who may speak for it.
+
+    `granted_until` is the last day; None is without an end.
+    """
+
+    source_id: str
+    kind: RecordKind
+    province_codes: tuple[str, ...]
+    identity_uris: tuple[str, ...]
+    signature_required: bool
+    purpose: str
+    legal_reference: str
+    granted_from: date
+    granted_until: date | None = None
+
+    def holds(self, on: date) -> bool:
+        """Whether it is a grant on that day."""
+        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantEntry:
+    """One line of a source's history of grants: who granted or revoked what, and when."""
+
+    entry_id: int
+    grant: SourceGrant
+    is_revoked: bool
+    recorded_at: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grants:
+    """Every grant that stands, by whom it is for; those of days to come or gone are among them."""
+
+    sources: Mapping[str, SourceGrant]
+    consumers: Mapping[str, tuple[Grant, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityEvent:
+    """Something that somebody tried without a grant."""
+
+    event_id: int
+    occurred_at: datetime
+    kind: str
+    source_id: str
+    receipt_id: UUID
+    records: int
 
 
 class OutcomeKind(StrEnum):
@@ -159,6 +247,15 @@ class Outcome:
     reason: str | None = None
 
 
+class SignatureOutcome(StrEnum):
+    """What became of an officer's signature."""
+
+    RELEASED = "released"  # the update goes on
+    REPEATED = "repeated"  # it has been signed before
+    NOT_WAITING = "not_waiting"  # no such update waits for one
+    INVALID = "invalid"  # it does not hold, or the update that waits says another day
+
+
 class CaseKind(StrEnum):
     """What no rule may decide."""
 
@@ -170,7 +267,9 @@ class CaseKind(StrEnum):
     BOOK_AGAINST_REGISTER = "book_against_register"
     TWO_INSURANCE_BOOKS = "two_insurance_books"
     DEATH_THEN_UPDATE = "death_then_update"
+    TWO_PROVINCES_ONE_PERSON = "two_provinces_one_person"
     REFUSED_BY_REGISTRY = "refused_by_registry"
+    MISSING_VERSION = "missing_version"
 
 
 class Decision(StrEnum):
@@ -198,11 +297,15 @@ class Case:
     record_keys: tuple[str, ...]  # "source_id|source_record_id" of the records it is about
     evidence: dict[str, object]
     resolved_by: int | None  # the judgement in force, None while open
+    proposed_by: int | None = None  # a judgement that waits for its second person
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What a steward decided. Appended, never changed; reversed only by another judgement."""
+    """What a steward decided. Appended, never changed; reversed only by another judgement.
+
+    One that `needs_approval` is a proposal, and in force from when a second person has approved it.
+    """
 
     judgement_id: int
     fingerprint: str
@@ -212,3 +315,5 @@ class Judgement:
     steward: str
     judged_at: datetime
     reverses: int | None
+    needs_approval: bool = False
+    approved_by: str | None = None

@@ -51,11 +51,12 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     )
     clustered = _clustered(standing, pool, linked)
     facts = _facts(pool, clustered, standing.deaths)
-    cases = _cases(placements, facts, linked, clustered, parted)
+    conflicts = detecting.conflicts(facts, standing.elsewhere)
+    cases = _cases(placements, conflicts, linked, clustered, parted)
     records = pa.concat_tables([placed[kind].select(_RECORDS.names) for kind in RecordKind])
     held = select(_HELD, HELD, cases=cases, judged=judged, records=records, facts=facts)
     heard = {kind: _heard(placed[kind], held) for kind in RecordKind}
-    overrides = _overrides(cases, _heard(facts, held), judged)
+    overrides = _overrides(cases, detecting.conflicts(_heard(facts, held), standing.elsewhere), judged)
     said = speaking.speak(
         placed,
         heard,
@@ -162,7 +163,9 @@ def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table) -> pa.Table:
     return select(_FACTS, FACTS, pool=named, assignment=clustered.assignment, deaths=deaths)
 
 
-def _cases(placements: pa.Table, facts: pa.Table, linked: Linked, clustered: Clustered, parted: pa.Table) -> pa.Table:
+def _cases(
+    placements: pa.Table, conflicts: pa.Table, linked: Linked, clustered: Clustered, parted: pa.Table
+) -> pa.Table:
     """Every question this run raises, those included that a steward has answered. One a fingerprint."""
     open_pairs = select(
         _OPEN_PAIRS,
@@ -172,7 +175,7 @@ def _cases(placements: pa.Table, facts: pa.Table, linked: Linked, clustered: Clu
         parted=parted,
         assignment=clustered.assignment,
     )
-    raised = [detecting.unplaced(placements), detecting.doubtful(open_pairs), detecting.conflicts(facts)]
+    raised = [detecting.unplaced(placements), detecting.doubtful(open_pairs), conflicts]
     return select("select * from raised order by fingerprint", CASES, raised=pa.concat_tables(raised))
 
 
@@ -182,12 +185,12 @@ def _heard(records: pa.Table, held: pa.Table) -> pa.Table:
     return records.filter(pc.and_(pc.invert(waits), pc.is_valid(records["unit_code"])))
 
 
-def _overrides(cases: pa.Table, heard: pa.Table, judged: pa.Table) -> pa.Table:
+def _overrides(cases: pa.Table, of_heard: pa.Table, judged: pa.Table) -> pa.Table:
     """The unit a steward named for a person whom two units claim, while each still claims what it claimed.
 
-    A record that joins them and waits does not undo what was decided on those that are `heard` (detecting.FACTS).
+    A record that joins them and waits does not undo what was decided: so the conflicts among those heard count as well.
     """
-    settled = pa.concat_tables([cases, detecting.conflicts(heard)])
+    settled = pa.concat_tables([cases, of_heard])
     return select(_UNIT_OVERRIDES, speaking.OVERRIDES, cases=settled, judged=judged)
 
 

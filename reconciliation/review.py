@@ -1,4 +1,6 @@
-"""The stewards' queue: list, judge, reverse. A judgement is appended, and holds in every later run until reversed."""
+"""The stewards' queue: list, judge, approve, reverse. A judgement is appended, and holds in every later run until
+reversed; one that is hard to mend holds from when a second person has approved it.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,9 +23,14 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.BOOK_AGAINST_REGISTER: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.TWO_INSURANCE_BOOKS: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.DEATH_THEN_UPDATE: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.TWO_PROVINCES_ONE_PERSON: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),
+        CaseKind.MISSING_VERSION: frozenset({Decision.KEEP, Decision.WITHDRAW}),
     }
 )
+
+# What cannot easily be mended once it is out: that somebody died or lives, and that somebody belongs elsewhere.
+NEEDS_APPROVAL = frozenset({CaseKind.DEATH_THEN_UPDATE, CaseKind.TWO_PROVINCES_ONE_PERSON})
 
 
 def open_cases(
@@ -55,10 +62,12 @@ def judge(
 ) -> Judgement:
     """Decide a case. `value` is the unit code of Decision.UNIT, or the record key of Decision.WITHDRAW.
 
+    On a case of NEEDS_APPROVAL it is a proposal: nothing happens until another steward approves it.
     Raises RejectedRequestError CASE_UNKNOWN, CASE_DECIDED (somebody was first) or DECISION_INVALID (it does not fit the
     case, or the records have changed since).
     """
-    if not reason.strip() or not steward.strip():
+    steward = steward.strip()
+    if not reason.strip() or not steward:
         raise _invalid("A decision needs a reason and the name of who decides.", "give both.")
     with transaction(engine) as connection:
         case = cases.find_case(connection, case_id, lock=True)
@@ -69,6 +78,12 @@ def judge(
                 "CASE_DECIDED",
                 f"Case {case_id} has been decided by judgement {case.resolved_by}.",
                 next_step="reverse that judgement if it is wrong.",
+            )
+        if case.proposed_by is not None:
+            raise RejectedRequestError(
+                "CASE_DECIDED",
+                f"On case {case_id} judgement {case.proposed_by} waits for its second person.",
+                next_step="approve it as somebody else than who proposed it, or reverse it.",
             )
         if not cases.is_raised(connection, case_id):
             raise _invalid(f"Case {case_id} is closed: its records no longer raise it.", "list the open cases.")
@@ -81,9 +96,44 @@ def judge(
             reason=reason,
             steward=steward,
             now=now,
+            needs_approval=case.kind in NEEDS_APPROVAL,
         )
+        if not judgement.needs_approval:
+            _take_effect(connection, case, judgement, now=now)
+        return judgement
+
+
+def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -> Judgement:
+    """Put a proposal in force, as another person than who made it.
+
+    Raises RejectedRequestError JUDGEMENT_UNKNOWN, or DECISION_INVALID (no proposal, one's own, or the records have
+    changed since it was made: then it is void).
+    """
+    steward = steward.strip()
+    with transaction(engine) as connection:
+        proposed, case = _proposal(connection, judgement_id)
+        if proposed.steward.casefold() == steward.casefold() or not steward:
+            raise _invalid(
+                f"Judgement {judgement_id} needs another person than {proposed.steward}.", "ask a colleague."
+            )
+        if not cases.is_raised(connection, case.case_id):
+            raise _invalid(
+                f"Judgement {judgement_id} is void: its records no longer raise the question.", "reverse it."
+            )
+        judgement = cases.approve(connection, proposed, approver=steward, now=now)
         _take_effect(connection, case, judgement, now=now)
         return judgement
+
+
+def _proposal(connection: Connection, judgement_id: int) -> tuple[Judgement, Case]:
+    """A judgement that waits for its second person, with its case, which nobody else can judge meanwhile."""
+    found = cases.find_judgement(connection, judgement_id)
+    if found is None:
+        raise _judgement_unknown(judgement_id)
+    case = cases.find_case(connection, cases.find_case_of(connection, found[0].fingerprint).case_id, lock=True)
+    if case is None or case.proposed_by != judgement_id:
+        raise _invalid(f"Judgement {judgement_id} waits for nobody's approval.", "look at the case's history.")
+    return found[0], case
 
 
 def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now: datetime) -> Judgement:
@@ -94,9 +144,7 @@ def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now
     with transaction(engine) as connection:
         found = cases.find_judgement(connection, judgement_id)
         if found is None:
-            raise RejectedRequestError(
-                "JUDGEMENT_UNKNOWN", f"There is no judgement {judgement_id}.", next_step="look at the case's history."
-            )
+            raise _judgement_unknown(judgement_id)
         judgement, is_reversed = found
         if is_reversed or judgement.reverses is not None:
             raise _invalid(f"Judgement {judgement_id} is reversed already, or is a reversal.", "decide the case anew.")
@@ -112,6 +160,8 @@ def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now
             now=now,
             reverses=judgement_id,
         )
+        if judgement.needs_approval and judgement.approved_by is None:
+            return reversal  # it was only proposed: nothing has come of it
         case = cases.find_case_of(connection, judgement.fingerprint)
         cases.raise_again(connection, judgement.fingerprint, now=now)
         judging.take_up_again(connection, case, cause="JUDGEMENT_REVERSED", now=now)
@@ -164,6 +214,11 @@ def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, no
             judging.accept_refusal(connection, case, now=now)
         case Decision.UNIT | Decision.SAME | Decision.NOT_SAME | Decision.KEEP:
             judging.take_up_again(connection, case, cause="JUDGED", now=now)
+
+
+def _judgement_unknown(judgement_id: int) -> RejectedRequestError:
+    message = f"There is no judgement {judgement_id}."
+    return RejectedRequestError("JUDGEMENT_UNKNOWN", message, next_step="look at the case's history.")
 
 
 def _invalid(message: str, next_step: str) -> RejectedRequestError:

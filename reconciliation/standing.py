@@ -27,6 +27,14 @@ DEATHS = pa.schema(
         pa.field("source_version", pa.int64(), nullable=False),
     ]
 )
+# Personal numbers that a record of the province states and that another province has published somebody under.
+ELSEWHERE = pa.schema(
+    [
+        pa.field("personal_number", pa.string(), nullable=False),
+        pa.field("province_code", pa.string(), nullable=False),
+        pa.field("subject_id", pa.string(), nullable=False),
+    ]
+)
 CARRIED = pa.schema(
     [pa.field("subject_id", pa.string(), nullable=False), pa.field("record_id", pa.int64(), nullable=False)]
 )
@@ -48,7 +56,7 @@ IN_FORCE = pa.schema(
 
 def heads_schema(kind: RecordKind) -> pa.Schema:
     """A record that stands: its ids, whether its update waits, the unit it had before the merger, and what it says."""
-    said = [field for field in SCHEMAS[kind] if field.name != "row"]
+    said = [field for field in SCHEMAS[kind] if field.name not in {"row", "follows_version"}]
     return pa.schema(
         [
             pa.field("record_id", pa.int64(), nullable=False),
@@ -69,6 +77,7 @@ class Standing:
     namespace: str
     heads: Mapping[RecordKind, pa.Table]  # heads_schema, ordered by record_key
     deaths: pa.Table  # DEATHS
+    elsewhere: pa.Table  # ELSEWHERE
     identities: pa.Table  # rekeying.IDENTITIES
     assignment: pa.Table  # clustering.ASSIGNMENT
     golden: Mapping[RecordKind, pa.Table]  # golden_schema + change_id

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -18,8 +19,9 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from reconciliation.entitlements import read_grants
-from reconciliation.store import embedded, feed, tables
+from adapters import catalogue
+from reconciliation.entitlements import read_grants, shipped_source_grants
+from reconciliation.store import embedded, feed, grants, tables
 from reconciliation.store.engine import connect, migrate
 
 # Where distributions put the binaries of each version.
@@ -57,7 +59,7 @@ class Servers:
             url = create(server, name)
             migrate(url)
             engine = connect(url, pool_size=1)
-            feed.grant(engine, read_grants())
+            ship_grants(engine)
             with engine.begin() as connection:
                 connection.execute(tables.installation.update().values(namespace=NAMESPACE))
             engine.dispose()
@@ -181,8 +183,14 @@ def clean(url: str) -> None:
                 connection.execute(table.delete())
         connection.execute(sa.text("INSERT INTO feed_head (epoch, feed_seq, horizon) VALUES (1, 0, '0')"))
         connection.execute(sa.text("SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences"))
-    feed.grant(engine, read_grants())
+    ship_grants(engine)
     engine.dispose()
+
+
+def ship_grants(engine: sa.Engine) -> None:
+    """The grants of this release, as at the start of a gateway."""
+    feed.grant(engine, read_grants())
+    grants.ship(engine, shipped_source_grants(catalogue.load()), now=datetime(2025, 7, 1, tzinfo=UTC))
 
 
 def create(server: sa.URL, name: str, *, template: str = "template0") -> str:

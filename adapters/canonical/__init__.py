@@ -23,6 +23,7 @@ KEY = (
     pa.field("source_record_id", pa.string(), nullable=False),  # the source's own key, theirs, not ours
     pa.field("source_version", pa.int64(), nullable=False),  # rises with every change of the record
     pa.field("event_date", pa.date32()),  # the day the record speaks of; null when the source does not say
+    pa.field("follows_version", pa.int64()),  # the version it changes; null when the source does not say
 )
 
 # Where a record says somebody or something lives. `unit_code` is as sent, 5 digits; its meaning is

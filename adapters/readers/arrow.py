@@ -144,7 +144,11 @@ def _text(column: pa.ChunkedArray) -> tuple[pa.Array, set[int]]:
             column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # whose text every machine writes alike
         return _one(column).cast(pa.string()), set()
     chunks = [_as_binary(chunk) for chunk in column.chunks]
-    raw = _one(pa.chunked_array(chunks, pa.large_binary())).cast(pa.binary())
+    if len(chunks) == 1 and chunks[0].type == pa.binary():
+        raw = chunks[0]
+    else:  # together they may be too much for narrow offsets
+        wide = [chunk.cast(pa.large_binary()) for chunk in chunks]
+        raw = _one(pa.chunked_array(wide, pa.large_binary())).cast(pa.binary())
     try:
         return raw.cast(pa.string()), set()
     except pa.ArrowInvalid:
@@ -159,7 +163,7 @@ def _as_binary(chunk: pa.Array) -> pa.Array:
     kind = pa.large_binary() if is_wide else pa.binary()
     viewed = pa.Array.from_buffers(kind, len(chunk), chunk.buffers(), offset=chunk.offset)
     viewed.validate(full=True)
-    return viewed.cast(pa.large_binary())
+    return viewed
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

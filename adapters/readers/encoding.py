@@ -17,7 +17,7 @@ from adapters.errors import RejectedBatchError, RejectionReason
 from adapters.findings import Flag
 from adapters.readers.charsets import as_utf8, looks_legacy, undefined
 from adapters.readers.model import Numbers, Raw, row_flag
-from adapters.readers.spelling import misread
+from adapters.readers.spelling import strange_letters
 
 DAMAGE = "\x7f"  # DEL: one byte in every charset here, legal in XML and JSON, never in somebody's name
 _DEL = 0x7F
@@ -67,7 +67,7 @@ def as_text(payload: bytes, charset: Charset, *, source_id: str, origin: int = 0
 def flagged(raw: Raw, text: Text) -> Raw:
     """The raw table with damaged cells emptied and their rows flagged: NUL, legacy or invalid encoding.
 
-    So are the rows of a legacy charset that read as if they were written in another one.
+    So are the rows of a legacy charset that read as if they were written, or might be written, in another one.
     """
     return _with_misread(_with_damaged(raw, text), text)
 
@@ -95,8 +95,13 @@ def _with_damaged(raw: Raw, text: Text) -> Raw:
 def _with_misread(raw: Raw, text: Text) -> Raw:
     if text.charset is Charset.UTF_8 or raw.extents is None:
         return raw
-    rows, offsets = misread(np.frombuffer(text.payload, np.uint8), raw.extents, text.charset)
-    return replace(raw, flags=(*raw.flags, _at("LEGACY_ENCODING", rows, offsets, text))) if len(rows) else raw
+    found = strange_letters(np.frombuffer(text.payload, np.uint8), raw.extents, text.charset)
+    news = ~np.isin(found.doubtful, raw.extents.rows_of(text.offsets))  # of a damaged record enough is said
+    told = (
+        _at("LEGACY_ENCODING", found.wrong, found.wrong_at, text),
+        _at("CHARSET_DOUBTFUL", found.doubtful[news], found.doubtful_at[news], text),
+    )
+    return replace(raw, flags=(*raw.flags, *(flag for flag in told if len(flag.rows))))
 
 
 def _at(code: str, rows: Numbers, offsets: Numbers, text: Text) -> Flag:

@@ -122,6 +122,8 @@ def _read(values: pa.Array, context: Context) -> _Read:
     for style in context.styles:
         for read in (read_exact, read_loose):
             rows = np.flatnonzero(open_)
+            if not len(rows):
+                break
             fits, found = read(values, text, rows, style)
             fitting = rows[fits]
             open_[fitting] = False

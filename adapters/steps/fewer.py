@@ -14,11 +14,13 @@ from adapters.bytewise import Mask, repeats_itself
 from adapters.findings import Flag
 from adapters.steps.model import Context, Step, Stepped
 
-_FEW = 64  # rows; below, finding what repeats costs more than it saves
+_FEW = 300  # rows; below, finding what repeats costs more than it saves
 
 
 def run_steps(values: pa.Array, steps: Sequence[Step], context: Context) -> Stepped:
     """One step after the other, on distinct values where that is less work; the flags of all."""
+    if values.null_count == len(values) and steps:  # steps preserve nulls and say nothing of them
+        return Stepped(tuple(pa.nulls(len(values), kind) for kind in steps[-1].produces))
     if len(values) < _FEW or not repeats_itself(values):
         return _in_turn(values, steps, context)
     coded = values.dictionary_encode()

@@ -22,6 +22,8 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("gateway.cli.demo", "Chạy thử toàn bộ", "Run the whole house with made-up people"),
     "serve": Entry("gateway.cli.serve", "Chạy cổng", "Run the gateway"),
     "push": Entry("gateway.cli.push", "Gửi tệp của một nguồn", "Push the files of a source"),
+    "submit": Entry("gateway.cli.submit", "Gửi một bản ghi", "Submit one record of an online system"),
+    "agent": Entry("gateway.cli.agent", "Tác tử tại tỉnh", "The agent of a province"),
     "pull": Entry("gateway.cli.pull", "Nhận thay đổi cho một cơ sở dữ liệu quốc gia", "Pull a registry's changes"),
     "report": Entry("gateway.cli.report", "Báo kết quả áp dụng thay đổi", "Report what became of changes"),
     "status": Entry("gateway.cli.status", "Tra trạng thái một cập nhật", "Ask where an update is"),
@@ -30,9 +32,11 @@ COMMANDS: dict[str, Entry] = {
     "job": Entry("gateway.cli.job", "Chạy một việc định kỳ", "Run a scheduled job now"),
     "sources": Entry("gateway.cli.sources", "Các tỉnh và hệ thống", "List provinces, systems and dialects"),
     "source": Entry("gateway.cli.source", "Khai báo một nguồn mới", "Declare a new source from a sample"),
+    "grants": Entry("gateway.cli.grants", "Ai được gửi gì", "Who may send what about whom"),
     "check": Entry("gateway.cli.check", "Kiểm tra tệp trước khi gửi", "Check a file before sending it"),
     "conformance": Entry("gateway.cli.conformance", "Kiểm tra sự phù hợp của một hệ thống", "Score a system"),
     "migrate": Entry("gateway.cli.migrate", "Cập nhật cơ sở dữ liệu", "Bring the database to this release"),
+    "pki": Entry("gateway.cli.pki", "Cấp và thu hồi chứng thư", "Issue and revoke certificates"),
     "doctor": Entry("gateway.cli.doctor", "Kiểm tra hệ thống", "Check what the gateway needs"),
 }
 

@@ -7,6 +7,7 @@ from gateway.settings import read
 
 def command() -> None:
     """Cập nhật cơ sở dữ liệu lên phiên bản này. Bring the database to this release."""
-    with database(read()) as url:
-        prepare(url)
+    settings = read()
+    with database(settings) as url:
+        prepare(url, trust_domain=settings.trust_domain)
     say("Cơ sở dữ liệu đã đúng phiên bản", "The database is of this release")

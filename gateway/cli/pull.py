@@ -14,7 +14,7 @@ import typer
 from pyarrow import parquet
 
 from adapters.canonical import RecordKind
-from gateway.cli.options import Address, Json, read_date
+from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials, read_date
 from gateway.cli.saying import json_line, say
 from gateway.client import FeedClient, Page, connect
 from reconciliation.model import Outcome, OutcomeKind
@@ -41,6 +41,9 @@ def command(
     acknowledge: Annotated[bool, typer.Option(help="Xác nhận khi đã ghi · Acknowledge what is written")] = True,
     applied: Annotated[bool, typer.Option("--applied", help="Báo đã áp dụng tất cả · Report all as applied")] = False,
     address: Address,
+    certificate: Certificate = None,
+    key: Key = None,
+    authorities: Authorities = None,
     as_json: Json = False,
 ) -> None:
     """Nhận mọi thay đổi còn lại. Pull every change there is."""
@@ -49,8 +52,10 @@ def command(
     folder.mkdir(parents=True, exist_ok=True)
     former = read_date(former_units) if former_units else None
 
+    shown = credentials(certificate, key, authorities)
+
     async def run() -> None:
-        async with connect(address) as channel:
+        async with connect(address, credentials=shown) as channel:
             client = FeedClient(channel, consumer_id=consumer)
             async for page in client.pages(cursor, page_size=page_size, former_units_on=former):
                 files = [_write(folder, kind, table, as_) for kind, table in page.tables.items()]

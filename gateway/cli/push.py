@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import Address, Json, read_date
+from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials, read_date
 from gateway.cli.saying import json_line, say
 from gateway.client import IntakeClient, Landed, Outgoing, Refused, Validated, connect
 from gateway.errors import GatewayError
@@ -34,6 +34,9 @@ def command(
         bool, typer.Option("--validate-only", help="Chỉ kiểm tra tại cổng, không nhận · Validate there, land nothing")
     ] = False,
     address: Address,
+    certificate: Certificate = None,
+    key: Key = None,
+    authorities: Authorities = None,
     as_json: Json = False,
 ) -> None:
     """Gửi tệp theo thứ tự tên; lô đã nhận thì bỏ qua. Push files in the order of their names; what landed is skipped.
@@ -45,9 +48,11 @@ def command(
     files = list(_files(paths))
     outgoing = (_outgoing(number, file, exported_on) for number, file in enumerate(files, start=1))
 
+    shown = credentials(certificate, key, authorities)
+
     async def run() -> bool:
         all_landed = True
-        async with connect(address) as channel:
+        async with connect(address, credentials=shown) as channel:
             client = IntakeClient(channel, give_up_seconds=give_up)
             answers = client.push(
                 outgoing, source_id=source, epoch=epoch or _REHEARSAL, window=window, validate_only=validate_only

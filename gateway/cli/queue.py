@@ -62,6 +62,8 @@ def show(case_id: int, *, as_json: Json = False) -> None:
         return
     decisions = ", ".join(sorted(review.DECISIONS[case.kind]))
     say(f"Hồ sơ {case.case_id}: {case.kind}, chờ {case.owner}", f"decide by {decisions}")
+    if case.proposed_by is not None:
+        say(f"Đề nghị {case.proposed_by} chờ người thứ hai duyệt", f"judgement {case.proposed_by} awaits approval")
     rows(("bản ghi · record",), [(key,) for key in case.record_keys])
     rows(("bằng chứng · evidence", ""), list(case.evidence.items()))
 
@@ -89,8 +91,24 @@ def judge(
         )
     if as_json:
         json_line(judgement)
+    elif judgement.needs_approval:
+        say(
+            f"Đã ghi đề nghị {judgement.judgement_id}; có hiệu lực khi người thứ hai duyệt",
+            f"Judgement {judgement.judgement_id} is in force once a second person approves it",
+        )
     else:
         say(f"Đã ghi quyết định {judgement.judgement_id}", f"Judgement {judgement.judgement_id} stands")
+
+
+@app.command()
+def approve(judgement_id: int, *, steward: _Steward, as_json: Json = False) -> None:
+    """Duyệt đề nghị của người khác. Approve what somebody else proposed."""
+    with open_store() as engine:
+        judgement = review.approve(engine, judgement_id, steward=steward, now=datetime.now(UTC))
+    if as_json:
+        json_line(judgement)
+    else:
+        say(f"Quyết định {judgement_id} có hiệu lực", f"Judgement {judgement_id} is in force")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.caps import MAX_OUTCOMES
-from gateway.cli.options import Address, Json
+from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
 from gateway.cli.saying import json_line, say
 from gateway.client import FeedClient, connect
 from gateway.errors import GatewayError
@@ -20,13 +20,17 @@ def command(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help='{"feed_seq", "outcome", "reason"} a line')],
     *,
     address: Address,
+    certificate: Certificate = None,
+    key: Key = None,
+    authorities: Authorities = None,
     as_json: Json = False,
 ) -> None:
     """Báo từng thay đổi đã áp dụng hay bị từ chối. Report changes as applied or refused."""
     outcomes = [_outcome(number, line) for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1)]
+    shown = credentials(certificate, key, authorities)
 
     async def run() -> int:
-        async with connect(address) as channel:
+        async with connect(address, credentials=shown) as channel:
             client = FeedClient(channel, consumer_id=consumer)
             parts = [outcomes[start : start + MAX_OUTCOMES] for start in range(0, len(outcomes), MAX_OUTCOMES)]
             return sum([await client.report(part) for part in parts])

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import typer
 
-from gateway.cli.options import Address, Json
+from gateway.cli.late import show_late
+from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
 from gateway.cli.saying import json_line, rows, say
 from gateway.client import StatusClient, connect
 from reconciliation.lifecycle import VIETNAM
@@ -19,18 +20,32 @@ def command(
     row: Annotated[int | None, typer.Option(min=0, help="Dòng trong lô, từ 0 · The row in the batch, from 0")] = None,
     source: Annotated[str, typer.Option(help="Mã nguồn · The source's id")] = "",
     record: Annotated[str, typer.Option(help="Mã bản ghi của nguồn · The source's own key")] = "",
+    late: Annotated[
+        bool, typer.Option("--late", help="Nguồn nào im lặng quá hạn · Which sources were not heard of in time")
+    ] = False,
     address: Address,
+    certificate: Certificate = None,
+    key: Key = None,
+    authorities: Authorities = None,
     as_json: Json = False,
 ) -> None:
     """--receipt --row, --source --record: trạng thái một cập nhật; chỉ --receipt: các phát hiện của lô.
 
     With --receipt and --row, or --source and --record: one update's state. With --receipt alone: the batch's findings.
+
+    --late: nguồn quá hạn mà không gửi và không báo "không có gì". Sources that neither sent nor attested silence in
+    time, read from the database; exit code 1 when there are any.
     """
+    if late:
+        show_late(as_json=as_json)
+        return
     if (receipt is None) == (not (source and record)):
         raise typer.BadParameter("--receipt [--row] | --source --record")
 
+    shown = credentials(certificate, key, authorities)
+
     async def run() -> UpdateStatus | list[Finding]:
-        async with connect(address) as channel:
+        async with connect(address, credentials=shown) as channel:
             client = StatusClient(channel)
             if receipt is None:
                 return await client.by_record(source_id=source, source_record_id=record)

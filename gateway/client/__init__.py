@@ -6,6 +6,7 @@ async with connect("127.0.0.1:50551") as channel:
 """
 
 from gateway.client.channel import connect
+from gateway.client.credentials import Credentials
 from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
 from gateway.client.feed import FeedClient, Page, Position
 from gateway.client.intake import (
@@ -18,6 +19,7 @@ from gateway.client.intake import (
     Refused,
     Validated,
 )
+from gateway.client.online import OnlineClient
 from gateway.client.status import StatusClient
 from gateway.client.units import UnitsClient
 from gateway.wire.faults import Fault
@@ -26,10 +28,12 @@ from gateway.wire.units import Relation, Resolution, UnitCard, UnitQuery
 __all__ = [
     "CLIENT_SOFTWARE",
     "Answer",
+    "Credentials",
     "Fault",
     "FeedClient",
     "IntakeClient",
     "Landed",
+    "OnlineClient",
     "Outgoing",
     "Page",
     "Position",

@@ -16,7 +16,7 @@ class CallFailedError(GatewayError):
     """A call failed; `fault` is all that is known of it."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.reason or fault.code.name}: {fault.message}")
+        super().__init__(f"{fault.reason or fault.code.name}: {fault.message}{_next_step(fault)}")
         self.fault = fault
 
 
@@ -26,6 +26,16 @@ class RetryableGatewayError(CallFailedError):
 
 class RejectedByGatewayError(CallFailedError):
     """The gateway refused the call: the same again will be refused again."""
+
+
+def _next_step(fault: Fault) -> str:
+    """What to do about a connection that never came to be: gRPC does not say why the gateway refused it."""
+    words = fault.message.lower()
+    if fault.reason or not ("socket closed" in words or "handshake" in words):
+        return ""
+    return (
+        " Next: if the gateway demands certificates, give --cert, --key and --ca, and run `lienthong doctor` with them."
+    )
 
 
 def of(error: grpc.aio.AioRpcError) -> CallFailedError:

@@ -6,24 +6,29 @@ A batch that was sent and not answered is sent again, the same bytes under the s
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import grpc
 import tenacity
 
 from adapters.canonical import RecordKind
+from gateway import signatures, signing
+from gateway.authorities import Authorities, SignatureRefusedError
 from gateway.client import errors
 from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
+from gateway.client.renewing import generation
 from gateway.errors import Explanation, Reason
 from gateway.rehearsing import Rehearsed
+from gateway.signing import Signer
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
 from gateway.wire.faults import Fault, read_status, write_status
-from reconciliation.model import Batch, BatchFormat, Finding, Receipt
+from gateway.wire.intake import OfferedSignature
+from reconciliation.model import Batch, BatchFormat, Finding, Receipt, SignatureOutcome
 
 CLIENT_SOFTWARE = "lienthong-python/0.1.0"
 
@@ -43,11 +48,15 @@ class Outgoing:
 
 @dataclass(frozen=True, kw_only=True)
 class Landed:
-    """The batch is durable. `findings` are the first of receipt.findings; StatusClient lists the rest."""
+    """The batch is durable. `findings` are the first of receipt.findings; StatusClient lists the rest.
+
+    `signature` is the gateway's under the receipt, for keeping; empty when it has no key.
+    """
 
     sequence: int
     receipt: Receipt
     findings: tuple[Finding, ...]
+    signature: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +92,26 @@ class Progress:
 class IntakeClient:
     """Pushes the batches of sources over one channel."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, give_up_seconds: float = 120.0) -> None:
-        """`give_up_seconds`: how long to go on without a single answer before RetryableGatewayError is raised."""
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        give_up_seconds: float = 120.0,
+        signer: Signer | None = None,
+        authorities: Authorities | None = None,
+        trust_domain: str = "lienthong",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`give_up_seconds`: how long to go on without a single answer before RetryableGatewayError is raised.
+
+        With a `signer` every batch is signed. With `authorities` every receipt has to be signed by a gateway of the
+        trust domain: one that is not ends the push. Both go by the gateway's time, so that a `clock` that is wrong
+        spoils no signature.
+        """
+        self._channel = channel
         self._stub: intake_pb2_grpc.IntakeServiceAsyncStub = intake_pb2_grpc.IntakeServiceStub(channel)
         self._give_up_seconds = give_up_seconds
+        self._seals = _Seals(signer, authorities, trust_domain, clock)
 
     async def push(
         self,
@@ -114,9 +139,10 @@ class IntakeClient:
             window=window,
             skip_durable=skip_durable and not validate_only,
             validate_only=validate_only,
+            seals=self._seals,
         )
         async for attempt in tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(RetryableGatewayError),
+            retry=tenacity.retry_if_exception(lambda error: self._may_come_back(run, error)),
             wait=_wait,
             stop=lambda _: time.monotonic() - run.last_answer > self._give_up_seconds,
             reraise=True,
@@ -132,8 +158,28 @@ class IntakeClient:
                         # The time until the caller comes back is not the gateway's.
                         run.last_answer = time.monotonic()
 
+    async def submit_signatures(
+        self, offered: Sequence[OfferedSignature], *, source_id: str, timeout_seconds: float = 30.0
+    ) -> list[SignatureOutcome]:
+        """Bring officers' signatures, at most 1,000, to the events of a source that wait for them; one outcome each.
+
+        The same again does no harm. Raises RejectedByGatewayError or RetryableGatewayError.
+        """
+        with errors.translated():
+            answer = await self._stub.SubmitSignatures(
+                wire.write_signatures(source_id, offered), timeout=timeout_seconds
+            )
+        return wire.read_signature_outcomes(answer)
+
+    def _may_come_back(self, run: "_Run", error: BaseException) -> bool:
+        """Whether another connection may bring what this one did not; so when our certificate was renewed meanwhile."""
+        if isinstance(error, RejectedByGatewayError) and error.fault.code is grpc.StatusCode.UNAUTHENTICATED:
+            return generation(self._channel) > run.generation
+        return isinstance(error, RetryableGatewayError)
+
     async def _connected(self, run: "_Run") -> AsyncGenerator[Answer]:
         """The answers that come over one stream, until it breaks or everything is answered."""
+        run.generation = generation(self._channel)
         call = self._stub.Push()
         news: asyncio.Queue[Answer | Exception | None] = asyncio.Queue()
         tasks: list[asyncio.Task[None]] = []
@@ -157,6 +203,32 @@ class IntakeClient:
             call.cancel()
 
 
+@dataclass(frozen=True)
+class _Seals:
+    """What the sender signs by and whose signatures it believes."""
+
+    signer: Signer | None
+    authorities: Authorities | None
+    trust_domain: str
+    clock: Callable[[], datetime]
+
+    def sealed(self, batch: Batch, *, ahead: timedelta) -> Batch:
+        if self.signer is None:
+            return batch
+        return replace(batch, signature=signing.sign_batch(self.signer, batch, now=self.clock() - ahead))
+
+    def check(self, receipt: Receipt, signature: str, *, ahead: timedelta) -> None:
+        if self.authorities is None:
+            return
+        is_gateway = signatures.is_gateway(self.trust_domain)
+        try:
+            now = self.clock() - ahead
+            signing.verify_receipt(self.authorities, signature, receipt, is_gateway=is_gateway, now=now)
+        except SignatureRefusedError as error:
+            message = f"The receipt of batch {receipt.sequence} is not signed by a gateway ({error.doubt})."
+            raise RejectedByGatewayError(Fault(code=grpc.StatusCode.UNAUTHENTICATED, message=message)) from error
+
+
 @dataclass(kw_only=True)
 class _Run:
     """One push over however many streams: what was sent and not answered, and the batches still to come."""
@@ -167,6 +239,8 @@ class _Run:
     window: int
     skip_durable: bool
     validate_only: bool
+    seals: _Seals
+    ahead: timedelta = timedelta()  # how far our clock is ahead of the gateway's
     last_answer: float = field(default_factory=time.monotonic)
     unanswered: dict[int, tuple[Batch, intake_pb2.PushRequest]] = field(default_factory=dict)  # in the order sent
     room: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -178,6 +252,7 @@ class _Run:
     answered: int = 0
     skipped: int = 0
     connections: int = 0
+    generation: int = 0  # of the certificate that the open stream shows
 
     def progress(self) -> Progress:
         return Progress(sent=self.sent, answered=self.answered, skipped=self.skipped, connections=self.connections)
@@ -215,7 +290,11 @@ async def _told(news: News, work: Coroutine[Any, Any, None]) -> None:
 
 async def _greet(call: Call, run: _Run) -> None:
     hello = wire.write_hello(
-        source_id=run.source_id, epoch=run.epoch, client_software=CLIENT_SOFTWARE, validate_only=run.validate_only
+        source_id=run.source_id,
+        epoch=run.epoch,
+        client_software=CLIENT_SOFTWARE,
+        validate_only=run.validate_only,
+        client_time=run.seals.clock(),
     )
     await call.write(hello)
     answer = await _read(call)
@@ -227,6 +306,7 @@ async def _greet(call: Call, run: _Run) -> None:
                 code=grpc.StatusCode.UNIMPLEMENTED, message="The gateway knows no rehearsal: it would land the batches."
             )
         )
+    run.ahead = run.seals.clock() - wire.read_welcome_time(answer)
     run.limits = answer.welcome.limits
     if run.connections == 0:
         run.already_durable = answer.welcome.last_durable_sequence
@@ -253,7 +333,7 @@ async def _send(call: Call, run: _Run, news: News) -> None:
             if len(outgoing.payload) > run.limits.max_payload_bytes:
                 news.put_nowait(Refused(sequence=outgoing.sequence, fault=_too_large(outgoing, run.limits)))
                 continue
-            batch = _batch(outgoing, run)
+            batch = run.seals.sealed(_batch(outgoing, run), ahead=run.ahead)
             message = wire.write_batch(batch, kind=outgoing.kind, record_count=outgoing.record_count)
             run.unanswered[outgoing.sequence] = (batch, message)
             run.sent += 1
@@ -274,7 +354,9 @@ async def _receive(call: Call, run: _Run, news: News) -> None:
             news.put_nowait(Validated(sequence=reply.sequence, rehearsed=rehearsed, findings=findings))
         elif message.HasField("receipt"):
             receipt, findings = wire.read_receipt(message.receipt, batch=batch)
-            news.put_nowait(Landed(sequence=receipt.sequence, receipt=receipt, findings=findings))
+            run.seals.check(receipt, message.receipt.signature, ahead=run.ahead)
+            signature = message.receipt.signature
+            news.put_nowait(Landed(sequence=receipt.sequence, receipt=receipt, findings=findings, signature=signature))
         else:
             news.put_nowait(Refused(sequence=reply.sequence, fault=read_status(message.refusal.status)))
     if run.unanswered:

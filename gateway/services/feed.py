@@ -9,7 +9,8 @@ import grpc
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gateway import access, caps
+from gateway import access, caps, identity
+from gateway.access import KnownGrants
 from gateway.errors import Reason, RejectedCallError
 from gateway.tokens import Purpose, open_token, seal
 from gateway.v1 import feed_pb2, feed_pb2_grpc
@@ -32,15 +33,18 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     workers: Workers
     clock: Callable[[], datetime]
     secret: bytes
+    known: KnownGrants
 
-    async def Fetch(self, request: feed_pb2.FetchRequest, context: Context) -> feed_pb2.FetchResponse:  # noqa: N802, ARG002
+    async def Fetch(self, request: feed_pb2.FetchRequest, context: Context) -> feed_pb2.FetchResponse:  # noqa: N802
         """One page after the cursor; halved until it fits into a message."""
-        consumer_id = access.consumer(request.consumer_id)
+        consumer_id = await self._granted(request.consumer_id, context)
         limit = caps.page_size(request.page_size, default=caps.FEED_PAGE, most=caps.MAX_FEED_PAGE)
         former_on = self._former_day(request)
         after = await self._place(request.cursor, consumer_id)
         while True:
-            page = await self.workers.store(feed.fetch, consumer_id=consumer_id, after=after, limit=limit)
+            page = await self.workers.store(
+                feed.fetch, consumer_id=consumer_id, after=after, limit=limit, on=self._today()
+            )
             if former_on is not None:
                 page = await self.workers.columns(with_former_units, page, on=former_on)
             response = await self.workers.columns(
@@ -57,22 +61,26 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     async def Acknowledge(  # noqa: N802
         self,
         request: feed_pb2.AcknowledgeRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> feed_pb2.AcknowledgeResponse:
         """Notes that the consumer holds everything up to the cursor."""
-        consumer_id = access.consumer(request.consumer_id)
+        consumer_id = await self._granted(request.consumer_id, context)
         upto = self._open(request.cursor, consumer_id)
-        moved = await self.workers.store(feed.acknowledge, consumer_id=consumer_id, upto=upto, now=self.clock())
+        moved = await self.workers.store(
+            feed.acknowledge, consumer_id=consumer_id, upto=upto, now=self.clock(), on=self._today()
+        )
         metrics.FEED_CURSOR.set(upto.sequence, consumer_id=consumer_id)
         return feed_pb2.AcknowledgeResponse(updates_moved=moved)
 
-    async def Report(self, request: feed_pb2.ReportRequest, context: Context) -> feed_pb2.ReportResponse:  # noqa: N802, ARG002
+    async def Report(self, request: feed_pb2.ReportRequest, context: Context) -> feed_pb2.ReportResponse:  # noqa: N802
         """Records what the consumer did with changes."""
-        consumer_id = access.consumer(request.consumer_id)
+        consumer_id = await self._granted(request.consumer_id, context)
         if len(request.outcomes) > caps.MAX_OUTCOMES:
             raise invalid("outcomes", f"has to hold at most {caps.MAX_OUTCOMES}")
         outcomes = wire.read_outcomes(request.outcomes)
-        recorded = await self.workers.store(feed.report, consumer_id=consumer_id, outcomes=outcomes, now=self.clock())
+        recorded = await self.workers.store(
+            feed.report, consumer_id=consumer_id, outcomes=outcomes, now=self.clock(), on=self._today()
+        )
         for kind in sorted({outcome.kind for outcome in outcomes}):
             told = sum(outcome.kind is kind for outcome in outcomes)
             metrics.OUTCOMES.add(told, consumer_id=consumer_id, outcome=str(kind))
@@ -81,11 +89,11 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     async def GetCursor(  # noqa: N802
         self,
         request: feed_pb2.GetCursorRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> feed_pb2.GetCursorResponse:
         """Where the consumer stands."""
-        consumer_id = access.consumer(request.consumer_id)
-        acknowledged = await self.workers.store(feed.cursor_of, consumer_id=consumer_id)
+        consumer_id = await self._granted(request.consumer_id, context)
+        acknowledged = await self.workers.store(feed.cursor_of, consumer_id=consumer_id, on=self._today())
         head = await self.workers.store(feed.head)
         return feed_pb2.GetCursorResponse(
             acknowledged_cursor=self._seal(acknowledged, consumer_id),
@@ -94,16 +102,24 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
             head_sequence=head.sequence,
         )
 
+    async def _granted(self, consumer_id: str, context: Context) -> str:
+        """The registry that the caller speaks for. Raises NOT_ENTITLED, or CONSUMER_UNKNOWN without certificates."""
+        grants = await self.known.standing()
+        return access.consumer(grants, identity.caller(context), consumer_id, on=self._today()).consumer_id
+
+    def _today(self) -> date:
+        return self.clock().astimezone(VIETNAM).date()
+
     async def _place(self, cursor: str, consumer_id: str) -> Cursor:
         if cursor:
             return self._open(cursor, consumer_id)
-        return await self.workers.store(feed.cursor_of, consumer_id=consumer_id)
+        return await self.workers.store(feed.cursor_of, consumer_id=consumer_id, on=self._today())
 
     def _former_day(self, request: feed_pb2.FetchRequest) -> date | None:
         if not request.HasField("former_units_on"):
             return None
         day = read_date(request.former_units_on, field_path="former_units_on")
-        if day >= self.clock().astimezone(VIETNAM).date():
+        if day >= self._today():
             raise invalid("former_units_on", "has to be a day that is past")
         return day
 

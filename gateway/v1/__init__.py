@@ -1,1 +1,34 @@
 """Generated from proto/gateway/v1 by `make proto`. Never edited by hand."""
+
+SERVICE_CONFIG = """\
+{
+  "methodConfig": [
+    {
+      "name": [
+        {"service": "gateway.v1.StatusService"},
+        {"service": "gateway.v1.FeedService"},
+        {"service": "gateway.v1.UnitsService"},
+        {"service": "gateway.v1.IntakeService", "method": "SubmitUpdate"},
+        {"service": "gateway.v1.IntakeService", "method": "SubmitSignatures"},
+        {"service": "gateway.v1.IntakeService", "method": "AttestSilence"},
+        {"service": "gateway.v1.IntakeService", "method": "CompareBatches"},
+        {"service": "gateway.v1.IntakeService", "method": "DescribeSource"}
+      ],
+      "waitForReady": false,
+      "timeout": "30s",
+      "retryPolicy": {
+        "maxAttempts": 5,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "5s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"]
+      }
+    },
+    {
+      "name": [{"service": "gateway.v1.IntakeService", "method": "Push"}],
+      "waitForReady": false
+    }
+  ],
+  "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
+}
+"""

@@ -37,7 +37,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: INVALID_ARGUMENT {"field": "hello"}
     """
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 3
-    """A field is absent or not of the form its comment states.
+    """A field breaks the rule beside it, or the form its comment states; BadRequest names every such field.
     Example: INVALID_ARGUMENT {"field": "hello.epoch"}
     """
     ERROR_REASON_DEADLINE_REQUIRED: _ErrorReason.ValueType  # 4
@@ -161,7 +161,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: NOT_FOUND {}
     """
     ERROR_REASON_STREAMS_EXHAUSTED: _ErrorReason.ValueType  # 70
-    """As many pushes are open as the gateway takes. Retry after RetryInfo.
+    """As many pushes are open as the gateway takes, or takes of one source. Retry after RetryInfo.
     Example: RESOURCE_EXHAUSTED {"limitPushStreams": "64"}
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 71
@@ -180,6 +180,42 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The gateway is at fault. The trace id in the message finds it in the gateway's log.
     Example: INTERNAL {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
     """
+    ERROR_REASON_STORE_FULL: _ErrorReason.ValueType  # 75
+    """The database has no room left: nothing is taken until there is. Retry after RetryInfo; keep what you have.
+    Example: RESOURCE_EXHAUSTED {}
+    """
+    ERROR_REASON_RATE_EXCEEDED: _ErrorReason.ValueType  # 76
+    """The source sends faster than its share. Retry after RetryInfo.
+    Example: RESOURCE_EXHAUSTED {"limitCallsPerSecond": "10000"}
+    """
+    ERROR_REASON_SILENCE_PREMATURE: _ErrorReason.ValueType  # 77
+    """Silence was attested for batches that are not all durable: send those first.
+    Example: FAILED_PRECONDITION {"source_id": "yen-bai.population"}
+    """
+    ERROR_REASON_IDENTITY_REQUIRED: _ErrorReason.ValueType  # 80
+    """The connection shows no certificate, and this gateway asks for one.
+    Example: UNAUTHENTICATED {}
+    """
+    ERROR_REASON_IDENTITY_INVALID: _ErrorReason.ValueType  # 81
+    """The certificate does not name exactly one identity of this trust domain.
+    Example: UNAUTHENTICATED {"identities": "2"}
+    """
+    ERROR_REASON_CERTIFICATE_REVOKED: _ErrorReason.ValueType  # 82
+    """The certificate was revoked.
+    Example: UNAUTHENTICATED {}
+    """
+    ERROR_REASON_NOT_ENTITLED: _ErrorReason.ValueType  # 83
+    """The caller has no grant for what it named, or it does not exist: the answer is the same.
+    Example: PERMISSION_DENIED {}
+    """
+    ERROR_REASON_SIGNATURE_REQUIRED: _ErrorReason.ValueType  # 84
+    """The source has to sign, and the batch is not signed.
+    Example: UNAUTHENTICATED {"source_id": "yen-bai.population", "sequence": "7"}
+    """
+    ERROR_REASON_SIGNATURE_INVALID: _ErrorReason.ValueType  # 85
+    """The signature does not hold for these bytes, this source, this epoch and this sequence.
+    Example: UNAUTHENTICATED {"source_id": "yen-bai.population", "sequence": "7"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The published reasons."""
@@ -195,7 +231,7 @@ ERROR_REASON_HELLO_REPEATED: ErrorReason.ValueType  # 2
 Example: INVALID_ARGUMENT {"field": "hello"}
 """
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 3
-"""A field is absent or not of the form its comment states.
+"""A field breaks the rule beside it, or the form its comment states; BadRequest names every such field.
 Example: INVALID_ARGUMENT {"field": "hello.epoch"}
 """
 ERROR_REASON_DEADLINE_REQUIRED: ErrorReason.ValueType  # 4
@@ -319,7 +355,7 @@ ERROR_REASON_JUDGEMENT_UNKNOWN: ErrorReason.ValueType  # 65
 Example: NOT_FOUND {}
 """
 ERROR_REASON_STREAMS_EXHAUSTED: ErrorReason.ValueType  # 70
-"""As many pushes are open as the gateway takes. Retry after RetryInfo.
+"""As many pushes are open as the gateway takes, or takes of one source. Retry after RetryInfo.
 Example: RESOURCE_EXHAUSTED {"limitPushStreams": "64"}
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 71
@@ -337,5 +373,41 @@ Example: FAILED_PRECONDITION {}
 ERROR_REASON_INTERNAL_FAULT: ErrorReason.ValueType  # 74
 """The gateway is at fault. The trace id in the message finds it in the gateway's log.
 Example: INTERNAL {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+"""
+ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 75
+"""The database has no room left: nothing is taken until there is. Retry after RetryInfo; keep what you have.
+Example: RESOURCE_EXHAUSTED {}
+"""
+ERROR_REASON_RATE_EXCEEDED: ErrorReason.ValueType  # 76
+"""The source sends faster than its share. Retry after RetryInfo.
+Example: RESOURCE_EXHAUSTED {"limitCallsPerSecond": "10000"}
+"""
+ERROR_REASON_SILENCE_PREMATURE: ErrorReason.ValueType  # 77
+"""Silence was attested for batches that are not all durable: send those first.
+Example: FAILED_PRECONDITION {"source_id": "yen-bai.population"}
+"""
+ERROR_REASON_IDENTITY_REQUIRED: ErrorReason.ValueType  # 80
+"""The connection shows no certificate, and this gateway asks for one.
+Example: UNAUTHENTICATED {}
+"""
+ERROR_REASON_IDENTITY_INVALID: ErrorReason.ValueType  # 81
+"""The certificate does not name exactly one identity of this trust domain.
+Example: UNAUTHENTICATED {"identities": "2"}
+"""
+ERROR_REASON_CERTIFICATE_REVOKED: ErrorReason.ValueType  # 82
+"""The certificate was revoked.
+Example: UNAUTHENTICATED {}
+"""
+ERROR_REASON_NOT_ENTITLED: ErrorReason.ValueType  # 83
+"""The caller has no grant for what it named, or it does not exist: the answer is the same.
+Example: PERMISSION_DENIED {}
+"""
+ERROR_REASON_SIGNATURE_REQUIRED: ErrorReason.ValueType  # 84
+"""The source has to sign, and the batch is not signed.
+Example: UNAUTHENTICATED {"source_id": "yen-bai.population", "sequence": "7"}
+"""
+ERROR_REASON_SIGNATURE_INVALID: ErrorReason.ValueType  # 85
+"""The signature does not hold for these bytes, this source, this epoch and this sequence.
+Example: UNAUTHENTICATED {"source_id": "yen-bai.population", "sequence": "7"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

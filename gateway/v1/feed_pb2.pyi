@@ -88,7 +88,7 @@ class FetchRequest(_message.Message):
     page_size: _builtins.int
     """Most changes to return; 0 is 2,000, and more than 10,000 is taken as 10,000. Fewer may come: go by `lag`."""
     compression: Global___Compression.ValueType
-    """What the consumer can read."""
+    """What the consumer can read. One that this gateway does not know is taken as none."""
     @_builtins.property
     def former_units_on(self) -> _date_pb2.Date:
         """For a registry that has not cut over yet: also say each unit in the codes of this day, a day on which an earlier

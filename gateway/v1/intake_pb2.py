@@ -22,37 +22,137 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from gateway.v1 import kinds_pb2 as gateway_dot_v1_dot_kinds__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/intake.proto\x12\ngateway.v1\x1a\x16gateway/v1/kinds.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\"`\n\x0bPushRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gateway.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gateway.v1.BatchH\x00\x42\t\n\x07message\"\x91\x01\n\x0cPushResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.gateway.v1.WelcomeH\x00\x12&\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.gateway.v1.ReceiptH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.gateway.v1.RefusalH\x00\x42\t\n\x07message\"Y\n\x05Hello\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_software\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\xba\x01\n\x07Welcome\x12\x1d\n\x15last_durable_sequence\x18\x01 \x01(\x04\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.gateway.v1.Limits\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"W\n\x06Limits\x12\x13\n\x0bmax_records\x18\x01 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x02 \x01(\r\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\xdc\x01\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\'\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x17.gateway.v1.BatchFormat\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x14\n\x0crecord_count\x18\x05 \x01(\r\x12&\n\x0b\x65xported_on\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\"\xa4\x02\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08received\x18\x03 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x12\n\nsuperseded\x18\x05 \x01(\r\x12\x13\n\x0bquarantined\x18\x06 \x01(\r\x12\x16\n\x0e\x66indings_total\x18\x07 \x01(\r\x12%\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\t \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12-\n\tlanded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x0b \x01(\x08\"?\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\x85\x01\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42\x41TCH_FORMAT_SOURCE_FILE\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x12\x1e\n\x1a\x42\x41TCH_FORMAT_TYPED_RECORDS\x10\x03\x32N\n\rIntakeService\x12=\n\x04Push\x12\x17.gateway.v1.PushRequest\x1a\x18.gateway.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/intake.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16gateway/v1/kinds.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\"g\n\x0bPushRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gateway.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gateway.v1.BatchH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\x91\x01\n\x0cPushResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.gateway.v1.WelcomeH\x00\x12&\n\x07receipt\x18\x02 \x01(\x0b\x32\x13.gateway.v1.ReceiptH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.gateway.v1.RefusalH\x00\x42\t\n\x07message\"\xfc\x01\n\x05Hello\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12,\n\x05\x65poch\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12=\n\x0f\x63lient_software\x18\x03 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{0,120}$\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12S\n\x0b\x63lient_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01\"\x85\x02\n\x07Welcome\x12\x1d\n\x15last_durable_sequence\x18\x01 \x01(\x04\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.gateway.v1.Limits\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x1a\n\x12signature_required\x18\x06 \x01(\x08\x12-\n\nclock_skew\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"W\n\x06Limits\x12\x13\n\x0bmax_records\x18\x01 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x02 \x01(\r\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\xbc\x03\n\x05\x42\x61tch\x12#\n\x08sequence\x18\x01 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\x33\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x17.gateway.v1.BatchFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\x07payload\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\x12\x17\n\x06sha256\x18\x04 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x14\n\x0crecord_count\x18\x05 \x01(\r\x12\x9f\x01\n\x0b\x65xported_on\x18\x06 \x01(\x0b\x32\x11.google.type.DateBw\xbaHt\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\xc8\x01\x01\x12.\n\x04kind\x18\x07 \x01(\x0e\x32\x16.gateway.v1.RecordKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0btraceparent\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1c\n\tsignature\x18\t \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\"\xb7\x02\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08received\x18\x03 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x12\n\nsuperseded\x18\x05 \x01(\r\x12\x13\n\x0bquarantined\x18\x06 \x01(\r\x12\x16\n\x0e\x66indings_total\x18\x07 \x01(\r\x12%\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\t \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12-\n\tlanded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x0b \x01(\x08\x12\x11\n\tsignature\x18\x0c \x01(\t\"?\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"\xdf\x02\n\x13SubmitUpdateRequest\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\nrequest_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\x06record\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\x12\x9c\x01\n\x0b\x65xported_on\x18\x04 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x1c\n\tsignature\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12\x1d\n\x0btraceparent\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xf3\x01\n\x14SubmitUpdateResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x05\x12*\n\x07verdict\x18\x03 \x01(\x0e\x32\x19.gateway.v1.UpdateVerdict\x12%\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\x05 \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12-\n\tlanded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"t\n\x17SubmitSignaturesRequest\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12=\n\nsignatures\x18\x02 \x03(\x0b\x32\x1c.gateway.v1.OfficerSignatureB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x91\x01\n\x10OfficerSignature\x12>\n\x10source_record_id\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$\x12\x1d\n\nupdated_at\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\tsignature\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\"J\n\x18SubmitSignaturesResponse\x12.\n\x08outcomes\x18\x01 \x03(\x0e\x32\x1c.gateway.v1.SignatureOutcome\"\xdf\x01\n\x14\x41ttestSilenceRequest\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12,\n\x05\x65poch\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12\'\n\x0eup_to_sequence\x18\x03 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x12T\n\tstated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB%\xbaH\"\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01\xc8\x01\x01\"v\n\x15\x41ttestSilenceResponse\x12,\n\x08noted_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpected_by\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x03\n\x15\x43ompareBatchesRequest\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12,\n\x05\x65poch\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12)\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12(\n\rlast_sequence\x18\x04 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\x1c\n\x0bmerkle_root\x18\x05 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x1a\n\x06sketch\x18\x06 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02:\xc7\x01\xbaH\xc3\x01\x1a\xc0\x01\n\rbatches.range\x12Llast_sequence has to be first_sequence or later, and at most 1,000,000 later\x1a\x61this.last_sequence >= this.first_sequence && this.last_sequence - this.first_sequence <= 1000000u\"\x99\x01\n\x16\x43ompareBatchesResponse\x12\r\n\x05\x65qual\x18\x01 \x01(\x08\x12\x13\n\x0bmerkle_root\x18\x02 \x01(\x0c\x12\x0f\n\x07\x64\x65\x63oded\x18\x03 \x01(\x08\x12\x15\n\radvised_cells\x18\x04 \x01(\r\x12\x0f\n\x07missing\x18\x05 \x03(\x04\x12\x11\n\tdiffering\x18\x06 \x03(\x04\x12\x0f\n\x07unknown\x18\x07 \x03(\x04\"3\n\x15\x44\x65scribeSourceRequest\x12\x1a\n\tsource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\x91\x03\n\x16\x44\x65scribeSourceResponse\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x16\n\x0eprovince_codes\x18\x02 \x03(\t\x12\x0f\n\x07\x64ialect\x18\x03 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x1a\n\x12signature_required\x18\x05 \x01(\x08\x12(\n\rgranted_until\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12\x17\n\x0flegal_reference\x18\x07 \x01(\t\x12\x17\n\x0f\x63\x61ller_identity\x18\x08 \x01(\t\x12:\n\x16\x63\x65rtificate_expires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_landed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bserver_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x85\x01\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42\x41TCH_FORMAT_SOURCE_FILE\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x12\x1e\n\x1a\x42\x41TCH_FORMAT_TYPED_RECORDS\x10\x03*\x8b\x01\n\rUpdateVerdict\x12\x1e\n\x1aUPDATE_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17UPDATE_VERDICT_ACCEPTED\x10\x01\x12\x1d\n\x19UPDATE_VERDICT_SUPERSEDED\x10\x02\x12\x1e\n\x1aUPDATE_VERDICT_QUARANTINED\x10\x03*\xb7\x01\n\x10SignatureOutcome\x12!\n\x1dSIGNATURE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSIGNATURE_OUTCOME_RELEASED\x10\x01\x12\x1e\n\x1aSIGNATURE_OUTCOME_REPEATED\x10\x02\x12!\n\x1dSIGNATURE_OUTCOME_NOT_WAITING\x10\x03\x12\x1d\n\x19SIGNATURE_OUTCOME_INVALID\x10\x04\x32\x88\x04\n\rIntakeService\x12=\n\x04Push\x12\x17.gateway.v1.PushRequest\x1a\x18.gateway.v1.PushResponse(\x01\x30\x01\x12Q\n\x0cSubmitUpdate\x12\x1f.gateway.v1.SubmitUpdateRequest\x1a .gateway.v1.SubmitUpdateResponse\x12]\n\x10SubmitSignatures\x12#.gateway.v1.SubmitSignaturesRequest\x1a$.gateway.v1.SubmitSignaturesResponse\x12T\n\rAttestSilence\x12 .gateway.v1.AttestSilenceRequest\x1a!.gateway.v1.AttestSilenceResponse\x12W\n\x0e\x43ompareBatches\x12!.gateway.v1.CompareBatchesRequest\x1a\".gateway.v1.CompareBatchesResponse\x12W\n\x0e\x44\x65scribeSource\x12!.gateway.v1.DescribeSourceRequest\x1a\".gateway.v1.DescribeSourceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.intake_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BATCHFORMAT']._serialized_start=1344
-  _globals['_BATCHFORMAT']._serialized_end=1477
-  _globals['_PUSHREQUEST']._serialized_start=145
-  _globals['_PUSHREQUEST']._serialized_end=241
-  _globals['_PUSHRESPONSE']._serialized_start=244
-  _globals['_PUSHRESPONSE']._serialized_end=389
-  _globals['_HELLO']._serialized_start=391
-  _globals['_HELLO']._serialized_end=480
-  _globals['_WELCOME']._serialized_start=483
-  _globals['_WELCOME']._serialized_end=669
-  _globals['_LIMITS']._serialized_start=671
-  _globals['_LIMITS']._serialized_end=758
-  _globals['_BATCH']._serialized_start=761
-  _globals['_BATCH']._serialized_end=981
-  _globals['_RECEIPT']._serialized_start=984
-  _globals['_RECEIPT']._serialized_end=1276
-  _globals['_REFUSAL']._serialized_start=1278
-  _globals['_REFUSAL']._serialized_end=1341
-  _globals['_INTAKESERVICE']._serialized_start=1479
-  _globals['_INTAKESERVICE']._serialized_end=1557
+  _globals['_PUSHREQUEST'].oneofs_by_name['message']._loaded_options = None
+  _globals['_PUSHREQUEST'].oneofs_by_name['message']._serialized_options = b'\272H\002\010\001'
+  _globals['_HELLO'].fields_by_name['source_id']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_HELLO'].fields_by_name['epoch']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['epoch']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_HELLO'].fields_by_name['client_software']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['client_software']._serialized_options = b'\272H!r\0372\035^[^\\p{C}\\p{Zl}\\p{Zp}]{0,120}$'
+  _globals['_HELLO'].fields_by_name['client_time']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['client_time']._serialized_options = b'\272H\037\262\001\034\"\r\010\377\202\321\377\257\007\020\377\223\353\334\0032\013\010\200\222\270\303\230\376\377\377\377\001'
+  _globals['_BATCH'].fields_by_name['sequence']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['sequence']._serialized_options = b'\272H\0162\014\030\377\377\377\377\377\377\377\377\177(\001'
+  _globals['_BATCH'].fields_by_name['format']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_BATCH'].fields_by_name['payload']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['payload']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
+  _globals['_BATCH'].fields_by_name['sha256']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['sha256']._serialized_options = b'\272H\004z\002h '
+  _globals['_BATCH'].fields_by_name['exported_on']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['exported_on']._serialized_options = b'\272Ht\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0\310\001\001'
+  _globals['_BATCH'].fields_by_name['kind']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_BATCH'].fields_by_name['traceparent']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['traceparent']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_BATCH'].fields_by_name['signature']._loaded_options = None
+  _globals['_BATCH'].fields_by_name['signature']._serialized_options = b'\272H\006r\004\030\200\200\001'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['record']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['record']._serialized_options = b'\272H\010z\006\020\001\030\200\200\004'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['exported_on']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['exported_on']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['signature']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['signature']._serialized_options = b'\272H\006r\004\030\200\200\001'
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['traceparent']._loaded_options = None
+  _globals['_SUBMITUPDATEREQUEST'].fields_by_name['traceparent']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_SUBMITSIGNATURESREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_SUBMITSIGNATURESREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_SUBMITSIGNATURESREQUEST'].fields_by_name['signatures']._loaded_options = None
+  _globals['_SUBMITSIGNATURESREQUEST'].fields_by_name['signatures']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_OFFICERSIGNATURE'].fields_by_name['source_record_id']._loaded_options = None
+  _globals['_OFFICERSIGNATURE'].fields_by_name['source_record_id']._serialized_options = b'\272H!r\0372\035^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$'
+  _globals['_OFFICERSIGNATURE'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_OFFICERSIGNATURE'].fields_by_name['updated_at']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_OFFICERSIGNATURE'].fields_by_name['signature']._loaded_options = None
+  _globals['_OFFICERSIGNATURE'].fields_by_name['signature']._serialized_options = b'\272H\010r\006\020\001\030\200\200\001'
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['epoch']._loaded_options = None
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['epoch']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['up_to_sequence']._loaded_options = None
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['up_to_sequence']._serialized_options = b'\272H\0142\n\030\377\377\377\377\377\377\377\377\177'
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['stated_at']._loaded_options = None
+  _globals['_ATTESTSILENCEREQUEST'].fields_by_name['stated_at']._serialized_options = b'\272H\"\262\001\034\"\r\010\377\202\321\377\257\007\020\377\223\353\334\0032\013\010\200\222\270\303\230\376\377\377\377\001\310\001\001'
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['epoch']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['epoch']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['first_sequence']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['first_sequence']._serialized_options = b'\272H\0162\014\030\377\377\377\377\377\377\377\377\177(\001'
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['last_sequence']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['last_sequence']._serialized_options = b'\272H\0162\014\030\377\377\377\377\377\377\377\377\177(\001'
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['merkle_root']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['merkle_root']._serialized_options = b'\272H\004z\002h '
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['sketch']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST'].fields_by_name['sketch']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
+  _globals['_COMPAREBATCHESREQUEST']._loaded_options = None
+  _globals['_COMPAREBATCHESREQUEST']._serialized_options = b'\272H\303\001\032\300\001\n\rbatches.range\022Llast_sequence has to be first_sequence or later, and at most 1,000,000 later\032athis.last_sequence >= this.first_sequence && this.last_sequence - this.first_sequence <= 1000000u'
+  _globals['_DESCRIBESOURCEREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_DESCRIBESOURCEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_BATCHFORMAT']._serialized_start=4240
+  _globals['_BATCHFORMAT']._serialized_end=4373
+  _globals['_UPDATEVERDICT']._serialized_start=4376
+  _globals['_UPDATEVERDICT']._serialized_end=4515
+  _globals['_SIGNATUREOUTCOME']._serialized_start=4518
+  _globals['_SIGNATUREOUTCOME']._serialized_end=4701
+  _globals['_PUSHREQUEST']._serialized_start=206
+  _globals['_PUSHREQUEST']._serialized_end=309
+  _globals['_PUSHRESPONSE']._serialized_start=312
+  _globals['_PUSHRESPONSE']._serialized_end=457
+  _globals['_HELLO']._serialized_start=460
+  _globals['_HELLO']._serialized_end=712
+  _globals['_WELCOME']._serialized_start=715
+  _globals['_WELCOME']._serialized_end=976
+  _globals['_LIMITS']._serialized_start=978
+  _globals['_LIMITS']._serialized_end=1065
+  _globals['_BATCH']._serialized_start=1068
+  _globals['_BATCH']._serialized_end=1512
+  _globals['_RECEIPT']._serialized_start=1515
+  _globals['_RECEIPT']._serialized_end=1826
+  _globals['_REFUSAL']._serialized_start=1828
+  _globals['_REFUSAL']._serialized_end=1891
+  _globals['_SUBMITUPDATEREQUEST']._serialized_start=1894
+  _globals['_SUBMITUPDATEREQUEST']._serialized_end=2245
+  _globals['_SUBMITUPDATERESPONSE']._serialized_start=2248
+  _globals['_SUBMITUPDATERESPONSE']._serialized_end=2491
+  _globals['_SUBMITSIGNATURESREQUEST']._serialized_start=2493
+  _globals['_SUBMITSIGNATURESREQUEST']._serialized_end=2609
+  _globals['_OFFICERSIGNATURE']._serialized_start=2612
+  _globals['_OFFICERSIGNATURE']._serialized_end=2757
+  _globals['_SUBMITSIGNATURESRESPONSE']._serialized_start=2759
+  _globals['_SUBMITSIGNATURESRESPONSE']._serialized_end=2833
+  _globals['_ATTESTSILENCEREQUEST']._serialized_start=2836
+  _globals['_ATTESTSILENCEREQUEST']._serialized_end=3059
+  _globals['_ATTESTSILENCERESPONSE']._serialized_start=3061
+  _globals['_ATTESTSILENCERESPONSE']._serialized_end=3179
+  _globals['_COMPAREBATCHESREQUEST']._serialized_start=3182
+  _globals['_COMPAREBATCHESREQUEST']._serialized_end=3624
+  _globals['_COMPAREBATCHESRESPONSE']._serialized_start=3627
+  _globals['_COMPAREBATCHESRESPONSE']._serialized_end=3780
+  _globals['_DESCRIBESOURCEREQUEST']._serialized_start=3782
+  _globals['_DESCRIBESOURCEREQUEST']._serialized_end=3833
+  _globals['_DESCRIBESOURCERESPONSE']._serialized_start=3836
+  _globals['_DESCRIBESOURCERESPONSE']._serialized_end=4237
+  _globals['_INTAKESERVICE']._serialized_start=4704
+  _globals['_INTAKESERVICE']._serialized_end=5224
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ The door for sources: batches in, durable receipts out."""
 from collections import abc as _abc
 from gateway.v1 import kinds_pb2 as _kinds_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -50,6 +51,66 @@ BATCH_FORMAT_ARROW_IPC: BatchFormat.ValueType  # 2
 BATCH_FORMAT_TYPED_RECORDS: BatchFormat.ValueType  # 3
 """An encoded TypedRecords."""
 Global___BatchFormat: _TypeAlias = BatchFormat  # noqa: Y015
+
+class _UpdateVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UpdateVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpdateVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPDATE_VERDICT_UNSPECIFIED: _UpdateVerdict.ValueType  # 0
+    """Not stated."""
+    UPDATE_VERDICT_ACCEPTED: _UpdateVerdict.ValueType  # 1
+    """Taken as the newest version of its kind."""
+    UPDATE_VERDICT_SUPERSEDED: _UpdateVerdict.ValueType  # 2
+    """Kept, but not newer than what was already held."""
+    UPDATE_VERDICT_QUARANTINED: _UpdateVerdict.ValueType  # 3
+    """It cannot be used as it is; kept, with findings that say why."""
+
+class UpdateVerdict(_UpdateVerdict, metaclass=_UpdateVerdictEnumTypeWrapper):
+    """What became of one record."""
+
+UPDATE_VERDICT_UNSPECIFIED: UpdateVerdict.ValueType  # 0
+"""Not stated."""
+UPDATE_VERDICT_ACCEPTED: UpdateVerdict.ValueType  # 1
+"""Taken as the newest version of its kind."""
+UPDATE_VERDICT_SUPERSEDED: UpdateVerdict.ValueType  # 2
+"""Kept, but not newer than what was already held."""
+UPDATE_VERDICT_QUARANTINED: UpdateVerdict.ValueType  # 3
+"""It cannot be used as it is; kept, with findings that say why."""
+Global___UpdateVerdict: _TypeAlias = UpdateVerdict  # noqa: Y015
+
+class _SignatureOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SignatureOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignatureOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIGNATURE_OUTCOME_UNSPECIFIED: _SignatureOutcome.ValueType  # 0
+    """Not stated."""
+    SIGNATURE_OUTCOME_RELEASED: _SignatureOutcome.ValueType  # 1
+    """The update goes on."""
+    SIGNATURE_OUTCOME_REPEATED: _SignatureOutcome.ValueType  # 2
+    """The update has been signed before; nothing changed."""
+    SIGNATURE_OUTCOME_NOT_WAITING: _SignatureOutcome.ValueType  # 3
+    """No such update waits for a signature. A signature that comes before its update is not kept: send it again."""
+    SIGNATURE_OUTCOME_INVALID: _SignatureOutcome.ValueType  # 4
+    """The signature does not hold, its officer may not sign for the source, or it is for another event."""
+
+class SignatureOutcome(_SignatureOutcome, metaclass=_SignatureOutcomeEnumTypeWrapper):
+    """What became of one signature."""
+
+SIGNATURE_OUTCOME_UNSPECIFIED: SignatureOutcome.ValueType  # 0
+"""Not stated."""
+SIGNATURE_OUTCOME_RELEASED: SignatureOutcome.ValueType  # 1
+"""The update goes on."""
+SIGNATURE_OUTCOME_REPEATED: SignatureOutcome.ValueType  # 2
+"""The update has been signed before; nothing changed."""
+SIGNATURE_OUTCOME_NOT_WAITING: SignatureOutcome.ValueType  # 3
+"""No such update waits for a signature. A signature that comes before its update is not kept: send it again."""
+SIGNATURE_OUTCOME_INVALID: SignatureOutcome.ValueType  # 4
+"""The signature does not hold, its officer may not sign for the source, or it is for another event."""
+Global___SignatureOutcome: _TypeAlias = SignatureOutcome  # noqa: Y015
 
 @_typing.final
 class PushRequest(_message.Message):
@@ -131,6 +192,7 @@ class Hello(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     CLIENT_SOFTWARE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    CLIENT_TIME_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """The source, such as "yen-bai.population"."""
     epoch: _builtins.str
@@ -142,6 +204,10 @@ class Hello(_message.Message):
     is answered by a Receipt without receipt_id and landed_at, whose `accepted` are the records that can be used, or by
     the Refusal it would get. Nothing is stored, no sequence is taken, and last_durable_sequence stays as it is.
     """
+    @_builtins.property
+    def client_time(self) -> _timestamp_pb2.Timestamp:
+        """The sender's clock. It orders nothing; the gateway says in Welcome how far it is off."""
+
     def __init__(
         self,
         *,
@@ -149,10 +215,11 @@ class Hello(_message.Message):
         epoch: _builtins.str = ...,
         client_software: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        client_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client_time", b"client_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_software", b"client_software", "epoch", b"epoch", "source_id", b"source_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_software", b"client_software", "client_time", b"client_time", "epoch", b"epoch", "source_id", b"source_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,12 +236,16 @@ class Welcome(_message.Message):
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_REQUIRED_FIELD_NUMBER: _builtins.int
+    CLOCK_SKEW_FIELD_NUMBER: _builtins.int
     last_durable_sequence: _builtins.int
     """Batches 1 to this one of the epoch are durable; 0 is none. Go on with the next."""
     kind: _kinds_pb2.RecordKind.ValueType
     """What the source's records are about."""
     validate_only: _builtins.bool
     """True when this stream is a rehearsal. A gateway that knows none leaves it false: then send nothing, it would land."""
+    signature_required: _builtins.bool
+    """True when every batch has to be signed."""
     @_builtins.property
     def limits(self) -> Global___Limits:
         """The caps that hold on this stream."""
@@ -182,6 +253,10 @@ class Welcome(_message.Message):
     @_builtins.property
     def server_time(self) -> _timestamp_pb2.Timestamp:
         """The gateway's clock, for a sender to compare its own with."""
+
+    @_builtins.property
+    def clock_skew(self) -> _duration_pb2.Duration:
+        """How far the sender's clock is ahead of the gateway's, the way here included; absent when the sender did not say."""
 
     def __init__(
         self,
@@ -191,10 +266,12 @@ class Welcome(_message.Message):
         server_time: _timestamp_pb2.Timestamp | None = ...,
         kind: _kinds_pb2.RecordKind.ValueType = ...,
         validate_only: _builtins.bool = ...,
+        signature_required: _builtins.bool = ...,
+        clock_skew: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_skew", b"clock_skew", "limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "last_durable_sequence", b"last_durable_sequence", "limits", b"limits", "server_time", b"server_time", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_skew", b"clock_skew", "kind", b"kind", "last_durable_sequence", b"last_durable_sequence", "limits", b"limits", "server_time", b"server_time", "signature_required", b"signature_required", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -244,6 +321,7 @@ class Batch(_message.Message):
     EXPORTED_ON_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 1, without gaps, never renumbered."""
     format: Global___BatchFormat.ValueType
@@ -258,6 +336,12 @@ class Batch(_message.Message):
     """What the records are about; refused when it is not the source's kind. Unspecified is the source's kind."""
     traceparent: _builtins.str
     """W3C trace context of the push, so that one trace reaches from here to the registry; may be empty."""
+    signature: _builtins.str
+    """The sender's signature: a compact JWS with detached payload (RFC 7515, appendix F) by ES256 or PS256, whose
+    protected header holds alg, typ "lienthong-batch+jws", x5c (the signing certificate first) and iat (seconds since
+    1970). The payload it signs is the UTF-8 text {"epoch":"…","sequence":7,"sha256":"<hex>","source_id":"…"}: these
+    four members in this order, without white space. Empty where the source need not sign.
+    """
     @_builtins.property
     def exported_on(self) -> _date_pb2.Date:
         """The day the source's system made the export."""
@@ -273,10 +357,11 @@ class Batch(_message.Message):
         exported_on: _date_pb2.Date | None = ...,
         kind: _kinds_pb2.RecordKind.ValueType = ...,
         traceparent: _builtins.str = ...,
+        signature: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exported_on", b"exported_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exported_on", b"exported_on", "format", b"format", "kind", b"kind", "payload", b"payload", "record_count", b"record_count", "sequence", b"sequence", "sha256", b"sha256", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exported_on", b"exported_on", "format", b"format", "kind", b"kind", "payload", b"payload", "record_count", b"record_count", "sequence", b"sequence", "sha256", b"sha256", "signature", b"signature", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +386,7 @@ class Receipt(_message.Message):
     CODES_FIELD_NUMBER: _builtins.int
     LANDED_AT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The batch it answers."""
     receipt_id: _builtins.str
@@ -317,6 +403,11 @@ class Receipt(_message.Message):
     """How many findings there are in all; the rest are read with StatusService.ListFindings."""
     replayed: _builtins.bool
     """True when the batch had been committed before and this is its stored receipt."""
+    signature: _builtins.str
+    """The gateway's signature, for the sender to keep: a compact JWS by ES256, typ "lienthong-receipt+jws", whose payload
+    is a JSON object of source_id, epoch, sequence, sha256 (hex), receipt_id, received, accepted, superseded,
+    quarantined and landed_at (RFC 3339, UTC). Empty when the gateway has no signing key, and in a rehearsal.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_kinds_pb2.Finding]:
         """The first findings, by row."""
@@ -343,10 +434,11 @@ class Receipt(_message.Message):
         codes: _abc.Iterable[_kinds_pb2.FindingCode] | None = ...,
         landed_at: _timestamp_pb2.Timestamp | None = ...,
         replayed: _builtins.bool = ...,
+        signature: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["landed_at", b"landed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "codes", b"codes", "findings", b"findings", "findings_total", b"findings_total", "landed_at", b"landed_at", "quarantined", b"quarantined", "receipt_id", b"receipt_id", "received", b"received", "replayed", b"replayed", "sequence", b"sequence", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "codes", b"codes", "findings", b"findings", "findings_total", b"findings_total", "landed_at", b"landed_at", "quarantined", b"quarantined", "receipt_id", b"receipt_id", "received", b"received", "replayed", b"replayed", "sequence", b"sequence", "signature", b"signature", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,3 +473,451 @@ class Refusal(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
+@_typing.final
+class SubmitUpdateRequest(_message.Message):
+    """One record of an online system."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    EXPORTED_ON_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    request_id: _builtins.str
+    """A UUID in its written form, made by the sender for this record and never used for another: with the source it is
+    the idempotency key for ever.
+    """
+    record: _builtins.bytes
+    """An encoded PersonRecord, HouseholdRecord or InsuranceRecord, by the source's kind. At most 64 KiB."""
+    signature: _builtins.str
+    """The sender's signature, made as Batch.signature is, over
+    {"request_id":"…","sha256":"<hex of record>","source_id":"…"} with typ "lienthong-update+jws".
+    """
+    validate_only: _builtins.bool
+    """A rehearsal: checked and normalised, and nothing is stored."""
+    traceparent: _builtins.str
+    """W3C trace context; may be empty."""
+    @_builtins.property
+    def exported_on(self) -> _date_pb2.Date:
+        """The day the record speaks of when it does not say itself; absent is the gateway's today in Việt Nam."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        record: _builtins.bytes = ...,
+        exported_on: _date_pb2.Date | None = ...,
+        signature: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        traceparent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exported_on", b"exported_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exported_on", b"exported_on", "record", b"record", "request_id", b"request_id", "signature", b"signature", "source_id", b"source_id", "traceparent", b"traceparent", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitUpdateRequest: _TypeAlias = SubmitUpdateRequest  # noqa: Y015
+
+@_typing.final
+class SubmitUpdateResponse(_message.Message):
+    """The durable answer to one record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    CODES_FIELD_NUMBER: _builtins.int
+    LANDED_AT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    receipt_id: _builtins.str
+    """Ours; with `row` it names the update in StatusService. Empty in a rehearsal."""
+    row: _builtins.int
+    """The record's row under that receipt."""
+    verdict: Global___UpdateVerdict.ValueType
+    """What became of the record."""
+    replayed: _builtins.bool
+    """True when the request had been committed before and this is its stored answer."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_kinds_pb2.Finding]:
+        """What there is to say about it."""
+
+    @_builtins.property
+    def codes(self) -> _containers.RepeatedCompositeFieldContainer[_kinds_pb2.FindingCode]:
+        """Each code that occurs in `findings`, explained once."""
+
+    @_builtins.property
+    def landed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was committed, by the gateway's clock; absent in a rehearsal."""
+
+    def __init__(
+        self,
+        *,
+        receipt_id: _builtins.str = ...,
+        row: _builtins.int = ...,
+        verdict: Global___UpdateVerdict.ValueType = ...,
+        findings: _abc.Iterable[_kinds_pb2.Finding] | None = ...,
+        codes: _abc.Iterable[_kinds_pb2.FindingCode] | None = ...,
+        landed_at: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["landed_at", b"landed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "findings", b"findings", "landed_at", b"landed_at", "receipt_id", b"receipt_id", "replayed", b"replayed", "row", b"row", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitUpdateResponse: _TypeAlias = SubmitUpdateResponse  # noqa: Y015
+
+@_typing.final
+class SubmitSignaturesRequest(_message.Message):
+    """Signatures of officers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source whose updates they are for."""
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfficerSignature]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        signatures: _abc.Iterable[Global___OfficerSignature] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["signatures", b"signatures", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitSignaturesRequest: _TypeAlias = SubmitSignaturesRequest  # noqa: Y015
+
+@_typing.final
+class OfficerSignature(_message.Message):
+    """One officer's signature under one civil-status event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_RECORD_ID_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    source_record_id: _builtins.str
+    """The source's own key of the record."""
+    updated_at: _builtins.str
+    """The version that is signed: the record's updated_at as it was sent."""
+    signature: _builtins.str
+    """A compact JWS by ES256 or PS256, typ "lienthong-event+jws", with x5c and iat as in Batch.signature; its payload is
+    {"event":"death","event_date":"yyyy-mm-dd","source_id":"…","source_record_id":"…","updated_at":"…"}.
+    """
+    def __init__(
+        self,
+        *,
+        source_record_id: _builtins.str = ...,
+        updated_at: _builtins.str = ...,
+        signature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature", "source_record_id", b"source_record_id", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfficerSignature: _TypeAlias = OfficerSignature  # noqa: Y015
+
+@_typing.final
+class SubmitSignaturesResponse(_message.Message):
+    """What became of the signatures, one each, in the order sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___SignatureOutcome.ValueType]:
+        """One a signature."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___SignatureOutcome.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitSignaturesResponse: _TypeAlias = SubmitSignaturesResponse  # noqa: Y015
+
+@_typing.final
+class AttestSilenceRequest(_message.Message):
+    """Says that there is nothing to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    UP_TO_SEQUENCE_FIELD_NUMBER: _builtins.int
+    STATED_AT_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    epoch: _builtins.str
+    """The life of the sender's spool, as in Hello."""
+    up_to_sequence: _builtins.int
+    """The last batch there is: nothing was made after it."""
+    @_builtins.property
+    def stated_at(self) -> _timestamp_pb2.Timestamp:
+        """When that was so, by the sender's clock. Kept and shown, never used to order anything."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        epoch: _builtins.str = ...,
+        up_to_sequence: _builtins.int = ...,
+        stated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stated_at", b"stated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "source_id", b"source_id", "stated_at", b"stated_at", "up_to_sequence", b"up_to_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttestSilenceRequest: _TypeAlias = AttestSilenceRequest  # noqa: Y015
+
+@_typing.final
+class AttestSilenceResponse(_message.Message):
+    """Confirms that the silence was noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTED_AT_FIELD_NUMBER: _builtins.int
+    EXPECTED_BY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def noted_at(self) -> _timestamp_pb2.Timestamp:
+        """When, by the gateway's clock."""
+
+    @_builtins.property
+    def expected_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the gateway expects to hear of the source again."""
+
+    def __init__(
+        self,
+        *,
+        noted_at: _timestamp_pb2.Timestamp | None = ...,
+        expected_by: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_by", b"expected_by", "noted_at", b"noted_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_by", b"expected_by", "noted_at", b"noted_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttestSilenceResponse: _TypeAlias = AttestSilenceResponse  # noqa: Y015
+
+@_typing.final
+class CompareBatchesRequest(_message.Message):
+    """What a sender holds of one epoch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    MERKLE_ROOT_FIELD_NUMBER: _builtins.int
+    SKETCH_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    epoch: _builtins.str
+    """The life of the sender's spool, as in Hello."""
+    first_sequence: _builtins.int
+    """The first batch compared."""
+    last_sequence: _builtins.int
+    """The last batch compared; at most 1,000,000 from the first."""
+    merkle_root: _builtins.bytes
+    """Root of a Merkle tree (RFC 6962) over the leaves of the batches held, by sequence. A leaf is the sequence as 8
+    bytes, big-endian, followed by the batch's SHA-256.
+    """
+    sketch: _builtins.bytes
+    """An invertible Bloom look-up table of the same leaves, for what differs to be named in one answer; docs/agent.md
+    states its form. Empty: only the roots are compared.
+    """
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        epoch: _builtins.str = ...,
+        first_sequence: _builtins.int = ...,
+        last_sequence: _builtins.int = ...,
+        merkle_root: _builtins.bytes = ...,
+        sketch: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "first_sequence", b"first_sequence", "last_sequence", b"last_sequence", "merkle_root", b"merkle_root", "sketch", b"sketch", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareBatchesRequest: _TypeAlias = CompareBatchesRequest  # noqa: Y015
+
+@_typing.final
+class CompareBatchesResponse(_message.Message):
+    """What differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EQUAL_FIELD_NUMBER: _builtins.int
+    MERKLE_ROOT_FIELD_NUMBER: _builtins.int
+    DECODED_FIELD_NUMBER: _builtins.int
+    ADVISED_CELLS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    DIFFERING_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    equal: _builtins.bool
+    """True when both hold the same batches with the same bytes."""
+    merkle_root: _builtins.bytes
+    """The gateway's own root."""
+    decoded: _builtins.bool
+    """False when the sketch was too small for the difference: send one with `advised_cells`."""
+    advised_cells: _builtins.int
+    """How many cells a sketch should have."""
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Batches that the sender holds and the gateway does not: send them again."""
+
+    @_builtins.property
+    def differing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Batches that both hold with different bytes: a fault to be looked into, never overwritten."""
+
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Batches that the gateway holds and the sender does not."""
+
+    def __init__(
+        self,
+        *,
+        equal: _builtins.bool = ...,
+        merkle_root: _builtins.bytes = ...,
+        decoded: _builtins.bool = ...,
+        advised_cells: _builtins.int = ...,
+        missing: _abc.Iterable[_builtins.int] | None = ...,
+        differing: _abc.Iterable[_builtins.int] | None = ...,
+        unknown: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advised_cells", b"advised_cells", "decoded", b"decoded", "differing", b"differing", "equal", b"equal", "merkle_root", b"merkle_root", "missing", b"missing", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareBatchesResponse: _TypeAlias = CompareBatchesResponse  # noqa: Y015
+
+@_typing.final
+class DescribeSourceRequest(_message.Message):
+    """Asks what may be sent for a source."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeSourceRequest: _TypeAlias = DescribeSourceRequest  # noqa: Y015
+
+@_typing.final
+class DescribeSourceResponse(_message.Message):
+    """What may be sent for a source, and what has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PROVINCE_CODES_FIELD_NUMBER: _builtins.int
+    DIALECT_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_REQUIRED_FIELD_NUMBER: _builtins.int
+    GRANTED_UNTIL_FIELD_NUMBER: _builtins.int
+    LEGAL_REFERENCE_FIELD_NUMBER: _builtins.int
+    CALLER_IDENTITY_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    LAST_LANDED_AT_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
+    kind: _kinds_pb2.RecordKind.ValueType
+    """What the source's records are about."""
+    dialect: _builtins.str
+    """The dialect its files are read by."""
+    signature_required: _builtins.bool
+    """True when every batch has to be signed."""
+    legal_reference: _builtins.str
+    """The law that the grant rests on."""
+    caller_identity: _builtins.str
+    """Who the gateway takes the caller for: the identity in its certificate; empty where none was shown."""
+    @_builtins.property
+    def province_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The current provinces whose people its records may be about, by code."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The columns it declares, in order."""
+
+    @_builtins.property
+    def granted_until(self) -> _date_pb2.Date:
+        """The last day on which it may send; absent without an end."""
+
+    @_builtins.property
+    def certificate_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when that certificate is valid; absent where none was shown."""
+
+    @_builtins.property
+    def last_landed_at(self) -> _timestamp_pb2.Timestamp:
+        """When a batch of it last landed; absent when none has."""
+
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The gateway's clock."""
+
+    def __init__(
+        self,
+        *,
+        kind: _kinds_pb2.RecordKind.ValueType = ...,
+        province_codes: _abc.Iterable[_builtins.str] | None = ...,
+        dialect: _builtins.str = ...,
+        columns: _abc.Iterable[_builtins.str] | None = ...,
+        signature_required: _builtins.bool = ...,
+        granted_until: _date_pb2.Date | None = ...,
+        legal_reference: _builtins.str = ...,
+        caller_identity: _builtins.str = ...,
+        certificate_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        last_landed_at: _timestamp_pb2.Timestamp | None = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expires_at", b"certificate_expires_at", "granted_until", b"granted_until", "last_landed_at", b"last_landed_at", "server_time", b"server_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_identity", b"caller_identity", "certificate_expires_at", b"certificate_expires_at", "columns", b"columns", "dialect", b"dialect", "granted_until", b"granted_until", "kind", b"kind", "last_landed_at", b"last_landed_at", "legal_reference", b"legal_reference", "province_codes", b"province_codes", "server_time", b"server_time", "signature_required", b"signature_required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeSourceResponse: _TypeAlias = DescribeSourceResponse  # noqa: Y015

@@ -40,6 +40,31 @@ class IntakeServiceStub:
                 request_serializer=gateway_dot_v1_dot_intake__pb2.PushRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_intake__pb2.PushResponse.FromString,
                 _registered_method=True)
+        self.SubmitUpdate = channel.unary_unary(
+                '/gateway.v1.IntakeService/SubmitUpdate',
+                request_serializer=gateway_dot_v1_dot_intake__pb2.SubmitUpdateRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_intake__pb2.SubmitUpdateResponse.FromString,
+                _registered_method=True)
+        self.SubmitSignatures = channel.unary_unary(
+                '/gateway.v1.IntakeService/SubmitSignatures',
+                request_serializer=gateway_dot_v1_dot_intake__pb2.SubmitSignaturesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_intake__pb2.SubmitSignaturesResponse.FromString,
+                _registered_method=True)
+        self.AttestSilence = channel.unary_unary(
+                '/gateway.v1.IntakeService/AttestSilence',
+                request_serializer=gateway_dot_v1_dot_intake__pb2.AttestSilenceRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_intake__pb2.AttestSilenceResponse.FromString,
+                _registered_method=True)
+        self.CompareBatches = channel.unary_unary(
+                '/gateway.v1.IntakeService/CompareBatches',
+                request_serializer=gateway_dot_v1_dot_intake__pb2.CompareBatchesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_intake__pb2.CompareBatchesResponse.FromString,
+                _registered_method=True)
+        self.DescribeSource = channel.unary_unary(
+                '/gateway.v1.IntakeService/DescribeSource',
+                request_serializer=gateway_dot_v1_dot_intake__pb2.DescribeSourceRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_intake__pb2.DescribeSourceResponse.FromString,
+                _registered_method=True)
 
 
 class IntakeServiceServicer:
@@ -58,6 +83,42 @@ class IntakeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitUpdate(self, request, context):
+        """Sends one record of an online system. The answer comes after its COMMIT, which many callers share. The same
+        request_id gets the same answer for ever; UNAVAILABLE and DEADLINE_EXCEEDED mean unknown: send the same again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitSignatures(self, request, context):
+        """Brings officers' signatures to civil-status events that landed without one and wait for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttestSilence(self, request, context):
+        """Says that the source has had nothing to send since its last batch, so that quiet and broken differ.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareBatches(self, request, context):
+        """Compares what the sender holds of an epoch with what is durable here, and names what to send again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeSource(self, request, context):
+        """Says what the caller may send for a source, and what has come of it so far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IntakeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -65,6 +126,31 @@ def add_IntakeServiceServicer_to_server(servicer, server):
                     servicer.Push,
                     request_deserializer=gateway_dot_v1_dot_intake__pb2.PushRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_intake__pb2.PushResponse.SerializeToString,
+            ),
+            'SubmitUpdate': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitUpdate,
+                    request_deserializer=gateway_dot_v1_dot_intake__pb2.SubmitUpdateRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_intake__pb2.SubmitUpdateResponse.SerializeToString,
+            ),
+            'SubmitSignatures': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitSignatures,
+                    request_deserializer=gateway_dot_v1_dot_intake__pb2.SubmitSignaturesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_intake__pb2.SubmitSignaturesResponse.SerializeToString,
+            ),
+            'AttestSilence': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttestSilence,
+                    request_deserializer=gateway_dot_v1_dot_intake__pb2.AttestSilenceRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_intake__pb2.AttestSilenceResponse.SerializeToString,
+            ),
+            'CompareBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareBatches,
+                    request_deserializer=gateway_dot_v1_dot_intake__pb2.CompareBatchesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_intake__pb2.CompareBatchesResponse.SerializeToString,
+            ),
+            'DescribeSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeSource,
+                    request_deserializer=gateway_dot_v1_dot_intake__pb2.DescribeSourceRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_intake__pb2.DescribeSourceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +181,141 @@ class IntakeService:
             '/gateway.v1.IntakeService/Push',
             gateway_dot_v1_dot_intake__pb2.PushRequest.SerializeToString,
             gateway_dot_v1_dot_intake__pb2.PushResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitUpdate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.IntakeService/SubmitUpdate',
+            gateway_dot_v1_dot_intake__pb2.SubmitUpdateRequest.SerializeToString,
+            gateway_dot_v1_dot_intake__pb2.SubmitUpdateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitSignatures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.IntakeService/SubmitSignatures',
+            gateway_dot_v1_dot_intake__pb2.SubmitSignaturesRequest.SerializeToString,
+            gateway_dot_v1_dot_intake__pb2.SubmitSignaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttestSilence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.IntakeService/AttestSilence',
+            gateway_dot_v1_dot_intake__pb2.AttestSilenceRequest.SerializeToString,
+            gateway_dot_v1_dot_intake__pb2.AttestSilenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.IntakeService/CompareBatches',
+            gateway_dot_v1_dot_intake__pb2.CompareBatchesRequest.SerializeToString,
+            gateway_dot_v1_dot_intake__pb2.CompareBatchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.IntakeService/DescribeSource',
+            gateway_dot_v1_dot_intake__pb2.DescribeSourceRequest.SerializeToString,
+            gateway_dot_v1_dot_intake__pb2.DescribeSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,18 @@ class IntakeServiceStub:
     the stream. Until a batch is answered its outcome is unknown: send the same bytes under the same key again and get
     the same receipt. The call ends OK when the client has closed its side and every batch is answered.
     """
+    SubmitUpdate: _grpc.UnaryUnaryMultiCallable[_intake_pb2.SubmitUpdateRequest, _intake_pb2.SubmitUpdateResponse]
+    """Sends one record of an online system. The answer comes after its COMMIT, which many callers share. The same
+    request_id gets the same answer for ever; UNAVAILABLE and DEADLINE_EXCEEDED mean unknown: send the same again.
+    """
+    SubmitSignatures: _grpc.UnaryUnaryMultiCallable[_intake_pb2.SubmitSignaturesRequest, _intake_pb2.SubmitSignaturesResponse]
+    """Brings officers' signatures to civil-status events that landed without one and wait for it."""
+    AttestSilence: _grpc.UnaryUnaryMultiCallable[_intake_pb2.AttestSilenceRequest, _intake_pb2.AttestSilenceResponse]
+    """Says that the source has had nothing to send since its last batch, so that quiet and broken differ."""
+    CompareBatches: _grpc.UnaryUnaryMultiCallable[_intake_pb2.CompareBatchesRequest, _intake_pb2.CompareBatchesResponse]
+    """Compares what the sender holds of an epoch with what is durable here, and names what to send again."""
+    DescribeSource: _grpc.UnaryUnaryMultiCallable[_intake_pb2.DescribeSourceRequest, _intake_pb2.DescribeSourceResponse]
+    """Says what the caller may send for a source, and what has come of it so far."""
 
 @_typing.type_check_only
 class IntakeServiceAsyncStub(IntakeServiceStub):
@@ -55,6 +67,18 @@ class IntakeServiceAsyncStub(IntakeServiceStub):
     the stream. Until a batch is answered its outcome is unknown: send the same bytes under the same key again and get
     the same receipt. The call ends OK when the client has closed its side and every batch is answered.
     """
+    SubmitUpdate: _aio.UnaryUnaryMultiCallable[_intake_pb2.SubmitUpdateRequest, _intake_pb2.SubmitUpdateResponse]  # type: ignore[assignment]
+    """Sends one record of an online system. The answer comes after its COMMIT, which many callers share. The same
+    request_id gets the same answer for ever; UNAVAILABLE and DEADLINE_EXCEEDED mean unknown: send the same again.
+    """
+    SubmitSignatures: _aio.UnaryUnaryMultiCallable[_intake_pb2.SubmitSignaturesRequest, _intake_pb2.SubmitSignaturesResponse]  # type: ignore[assignment]
+    """Brings officers' signatures to civil-status events that landed without one and wait for it."""
+    AttestSilence: _aio.UnaryUnaryMultiCallable[_intake_pb2.AttestSilenceRequest, _intake_pb2.AttestSilenceResponse]  # type: ignore[assignment]
+    """Says that the source has had nothing to send since its last batch, so that quiet and broken differ."""
+    CompareBatches: _aio.UnaryUnaryMultiCallable[_intake_pb2.CompareBatchesRequest, _intake_pb2.CompareBatchesResponse]  # type: ignore[assignment]
+    """Compares what the sender holds of an epoch with what is durable here, and names what to send again."""
+    DescribeSource: _aio.UnaryUnaryMultiCallable[_intake_pb2.DescribeSourceRequest, _intake_pb2.DescribeSourceResponse]  # type: ignore[assignment]
+    """Says what the caller may send for a source, and what has come of it so far."""
 
 class IntakeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes batches of records from the systems of the provinces."""
@@ -72,5 +96,47 @@ class IntakeServiceServicer(metaclass=_abc_1.ABCMeta):
         the stream. Until a batch is answered its outcome is unknown: send the same bytes under the same key again and get
         the same receipt. The call ends OK when the client has closed its side and every batch is answered.
         """
+
+    @_abc_1.abstractmethod
+    def SubmitUpdate(
+        self,
+        request: _intake_pb2.SubmitUpdateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_pb2.SubmitUpdateResponse, _abc.Awaitable[_intake_pb2.SubmitUpdateResponse]]:
+        """Sends one record of an online system. The answer comes after its COMMIT, which many callers share. The same
+        request_id gets the same answer for ever; UNAVAILABLE and DEADLINE_EXCEEDED mean unknown: send the same again.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitSignatures(
+        self,
+        request: _intake_pb2.SubmitSignaturesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_pb2.SubmitSignaturesResponse, _abc.Awaitable[_intake_pb2.SubmitSignaturesResponse]]:
+        """Brings officers' signatures to civil-status events that landed without one and wait for it."""
+
+    @_abc_1.abstractmethod
+    def AttestSilence(
+        self,
+        request: _intake_pb2.AttestSilenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_pb2.AttestSilenceResponse, _abc.Awaitable[_intake_pb2.AttestSilenceResponse]]:
+        """Says that the source has had nothing to send since its last batch, so that quiet and broken differ."""
+
+    @_abc_1.abstractmethod
+    def CompareBatches(
+        self,
+        request: _intake_pb2.CompareBatchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_pb2.CompareBatchesResponse, _abc.Awaitable[_intake_pb2.CompareBatchesResponse]]:
+        """Compares what the sender holds of an epoch with what is durable here, and names what to send again."""
+
+    @_abc_1.abstractmethod
+    def DescribeSource(
+        self,
+        request: _intake_pb2.DescribeSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_intake_pb2.DescribeSourceResponse, _abc.Awaitable[_intake_pb2.DescribeSourceResponse]]:
+        """Says what the caller may send for a source, and what has come of it so far."""
 
 def add_IntakeServiceServicer_to_server(servicer: IntakeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,6 +6,9 @@ Records in typed form, for a source that has no product of its own exporting the
 An encoded TypedRecords is the payload of a batch of BATCH_FORMAT_TYPED_RECORDS. It travels as bytes inside the
 batch, so that one badly encoded field costs one record and never the call. Unit codes are those of the list that
 the source's page names for the day of the export.
+
+The rules beside the fields are the form that needs no finding. A sender may check them beforehand; here a record that
+does not keep one is repaired where that is certain, or gets a finding, and never costs the call.
 """
 
 from collections import abc as _abc
@@ -110,6 +113,7 @@ class PersonRecord(_message.Message):
     RELATION_TO_HEAD_FIELD_NUMBER: _builtins.int
     UNIT_NAME_FIELD_NUMBER: _builtins.int
     DIED_ON_FIELD_NUMBER: _builtins.int
+    FOLLOWS_UPDATED_AT_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -144,6 +148,10 @@ class PersonRecord(_message.Message):
     """Day of death, yyyy-mm-dd. Absent while the person lives. Once sent it is sent in every later version too: a version
     without it says that the person lives, and becomes a question to the province's steward.
     """
+    follows_updated_at: _builtins.str
+    """The updated_at of the version that this one follows, where the source knows it. A version whose predecessor has not
+    come waits for it, until a deadline. Absent: nothing is waited for.
+    """
     def __init__(
         self,
         *,
@@ -163,10 +171,11 @@ class PersonRecord(_message.Message):
         relation_to_head: _builtins.str | None = ...,
         unit_name: _builtins.str | None = ...,
         died_on: _builtins.str | None = ...,
+        follows_updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -178,6 +187,8 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__died_on: _TypeAlias = _typing.Literal["_died_on", b"_died_on"]  # noqa: Y015
     _WhichOneofReturnType__ethnic_group: _TypeAlias = _typing.Literal["ethnic_group"]  # noqa: Y015
     _WhichOneofArgType__ethnic_group: _TypeAlias = _typing.Literal["_ethnic_group", b"_ethnic_group"]  # noqa: Y015
+    _WhichOneofReturnType__follows_updated_at: _TypeAlias = _typing.Literal["follows_updated_at"]  # noqa: Y015
+    _WhichOneofArgType__follows_updated_at: _TypeAlias = _typing.Literal["_follows_updated_at", b"_follows_updated_at"]  # noqa: Y015
     _WhichOneofReturnType__full_name: _TypeAlias = _typing.Literal["full_name"]  # noqa: Y015
     _WhichOneofArgType__full_name: _TypeAlias = _typing.Literal["_full_name", b"_full_name"]  # noqa: Y015
     _WhichOneofReturnType__hamlet: _TypeAlias = _typing.Literal["hamlet"]  # noqa: Y015
@@ -210,6 +221,8 @@ class PersonRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__died_on) -> _WhichOneofReturnType__died_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ethnic_group) -> _WhichOneofReturnType__ethnic_group | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__follows_updated_at) -> _WhichOneofReturnType__follows_updated_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_name) -> _WhichOneofReturnType__full_name | None: ...
     @_typing.overload
@@ -251,6 +264,7 @@ class HouseholdRecord(_message.Message):
     HAMLET_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     UNIT_NAME_FIELD_NUMBER: _builtins.int
+    FOLLOWS_UPDATED_AT_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -271,6 +285,8 @@ class HouseholdRecord(_message.Message):
     """Address below the hamlet, as written."""
     unit_name: _builtins.str
     """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
+    follows_updated_at: _builtins.str
+    """The updated_at of the version that this one follows, as in PersonRecord."""
     def __init__(
         self,
         *,
@@ -284,13 +300,16 @@ class HouseholdRecord(_message.Message):
         hamlet: _builtins.str | None = ...,
         address: _builtins.str | None = ...,
         unit_name: _builtins.str | None = ...,
+        follows_updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_follows_updated_at", b"_follows_updated_at", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "follows_updated_at", b"follows_updated_at", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_follows_updated_at", b"_follows_updated_at", "_hamlet", b"_hamlet", "_head_name", b"_head_name", "_head_personal_number", b"_head_personal_number", "_household_number", b"_household_number", "_member_count", b"_member_count", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "follows_updated_at", b"follows_updated_at", "hamlet", b"hamlet", "head_name", b"head_name", "head_personal_number", b"head_personal_number", "household_number", b"household_number", "member_count", b"member_count", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
+    _WhichOneofReturnType__follows_updated_at: _TypeAlias = _typing.Literal["follows_updated_at"]  # noqa: Y015
+    _WhichOneofArgType__follows_updated_at: _TypeAlias = _typing.Literal["_follows_updated_at", b"_follows_updated_at"]  # noqa: Y015
     _WhichOneofReturnType__hamlet: _TypeAlias = _typing.Literal["hamlet"]  # noqa: Y015
     _WhichOneofArgType__hamlet: _TypeAlias = _typing.Literal["_hamlet", b"_hamlet"]  # noqa: Y015
     _WhichOneofReturnType__head_name: _TypeAlias = _typing.Literal["head_name"]  # noqa: Y015
@@ -311,6 +330,8 @@ class HouseholdRecord(_message.Message):
     _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__address) -> _WhichOneofReturnType__address | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__follows_updated_at) -> _WhichOneofReturnType__follows_updated_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hamlet) -> _WhichOneofReturnType__hamlet | None: ...
     @_typing.overload
@@ -356,6 +377,7 @@ class InsuranceRecord(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     HOUSEHOLD_NUMBER_FIELD_NUMBER: _builtins.int
     UNIT_NAME_FIELD_NUMBER: _builtins.int
+    FOLLOWS_UPDATED_AT_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -392,6 +414,8 @@ class InsuranceRecord(_message.Message):
     """Number of the household's book or residence record."""
     unit_name: _builtins.str
     """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
+    follows_updated_at: _builtins.str
+    """The updated_at of the version that this one follows, as in PersonRecord."""
     def __init__(
         self,
         *,
@@ -413,10 +437,11 @@ class InsuranceRecord(_message.Message):
         address: _builtins.str | None = ...,
         household_number: _builtins.str | None = ...,
         unit_name: _builtins.str | None = ...,
+        follows_updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -426,6 +451,8 @@ class InsuranceRecord(_message.Message):
     _WhichOneofArgType__cmnd: _TypeAlias = _typing.Literal["_cmnd", b"_cmnd"]  # noqa: Y015
     _WhichOneofReturnType__first_clinic: _TypeAlias = _typing.Literal["first_clinic"]  # noqa: Y015
     _WhichOneofArgType__first_clinic: _TypeAlias = _typing.Literal["_first_clinic", b"_first_clinic"]  # noqa: Y015
+    _WhichOneofReturnType__follows_updated_at: _TypeAlias = _typing.Literal["follows_updated_at"]  # noqa: Y015
+    _WhichOneofArgType__follows_updated_at: _TypeAlias = _typing.Literal["_follows_updated_at", b"_follows_updated_at"]  # noqa: Y015
     _WhichOneofReturnType__full_name: _TypeAlias = _typing.Literal["full_name"]  # noqa: Y015
     _WhichOneofArgType__full_name: _TypeAlias = _typing.Literal["_full_name", b"_full_name"]  # noqa: Y015
     _WhichOneofReturnType__hamlet: _TypeAlias = _typing.Literal["hamlet"]  # noqa: Y015
@@ -462,6 +489,8 @@ class InsuranceRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cmnd) -> _WhichOneofReturnType__cmnd | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_clinic) -> _WhichOneofReturnType__first_clinic | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__follows_updated_at) -> _WhichOneofReturnType__follows_updated_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_name) -> _WhichOneofReturnType__full_name | None: ...
     @_typing.overload

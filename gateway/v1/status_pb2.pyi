@@ -49,9 +49,13 @@ class _UpdateStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpdateSta
     """A newer version took its place. Terminal."""
     UPDATE_STATE_WITHDRAWN: _UpdateState.ValueType  # 10
     """A steward withdrew it. Terminal."""
+    UPDATE_STATE_AWAITING_PREDECESSOR: _UpdateState.ValueType  # 11
+    """The version it follows has not come: it waits for that one, until its deadline."""
+    UPDATE_STATE_AWAITING_SIGNATURE: _UpdateState.ValueType  # 12
+    """A civil-status event without its officer's signature: it waits for one."""
 
 class UpdateState(_UpdateState, metaclass=_UpdateStateEnumTypeWrapper):
-    """Where an accepted update can be. Every state but the last four has an owner and a deadline."""
+    """Where an accepted update can be. Every state that is not terminal has an owner and a deadline."""
 
 UPDATE_STATE_UNSPECIFIED: UpdateState.ValueType  # 0
 """Not stated."""
@@ -75,6 +79,10 @@ UPDATE_STATE_SUPERSEDED: UpdateState.ValueType  # 9
 """A newer version took its place. Terminal."""
 UPDATE_STATE_WITHDRAWN: UpdateState.ValueType  # 10
 """A steward withdrew it. Terminal."""
+UPDATE_STATE_AWAITING_PREDECESSOR: UpdateState.ValueType  # 11
+"""The version it follows has not come: it waits for that one, until its deadline."""
+UPDATE_STATE_AWAITING_SIGNATURE: UpdateState.ValueType  # 12
+"""A civil-status event without its officer's signature: it waits for one."""
 Global___UpdateState: _TypeAlias = UpdateState  # noqa: Y015
 
 @_typing.final

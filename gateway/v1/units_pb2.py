@@ -22,34 +22,59 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/units.proto\x12\ngateway.v1\x1a\x16google/type/date.proto\"\x9d\x01\n\x0eResolveRequest\x12&\n\x07queries\x18\x01 \x03(\x0b\x32\x15.gateway.v1.UnitQuery\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x14within_province_code\x18\x03 \x01(\t\x12#\n\x08known_on\x18\x04 \x01(\x0b\x32\x11.google.type.Date\"\x82\x01\n\tUnitQuery\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12%\n\nevent_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06hamlet\x18\x05 \x01(\t\"\xf2\x01\n\x0eUnitResolution\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UnitOutcome\x12\x11\n\tunit_code\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t\x12\x18\n\x10\x65xplanation_code\x18\x06 \x01(\t\x12\'\n\x0cvintage_used\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12\x14\n\x0cwould_decide\x18\t \x03(\t\"B\n\x0fResolveResponse\x12/\n\x0bresolutions\x18\x01 \x03(\x0b\x32\x1a.gateway.v1.UnitResolution\"g\n\x0eGetUnitRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08known_on\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"1\n\x0fGetUnitResponse\x12\x1e\n\x04unit\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Unit\"\xa1\x01\n\x04Unit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rprovince_code\x18\x03 \x01(\t\x12\x15\n\rprovince_name\x18\x04 \x01(\t\x12\"\n\x07vintage\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12+\n\trelations\x18\x06 \x03(\x0b\x32\x18.gateway.v1.UnitRelation\"`\n\x0cUnitRelation\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_whole\x18\x03 \x01(\x08\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t*\x95\x01\n\x0bUnitOutcome\x12\x1c\n\x18UNIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14UNIT_OUTCOME_CURRENT\x10\x01\x12\x1a\n\x16UNIT_OUTCOME_AMBIGUOUS\x10\x02\x12\x18\n\x14UNIT_OUTCOME_UNKNOWN\x10\x03\x12\x18\n\x14UNIT_OUTCOME_RETIRED\x10\x04\x32\x96\x01\n\x0cUnitsService\x12\x42\n\x07Resolve\x12\x1a.gateway.v1.ResolveRequest\x1a\x1b.gateway.v1.ResolveResponse\x12\x42\n\x07GetUnit\x12\x1a.gateway.v1.GetUnitRequest\x1a\x1b.gateway.v1.GetUnitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/units.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\"\xac\x03\n\x0eResolveRequest\x12\x31\n\x07queries\x18\x01 \x03(\x0b\x32\x15.gateway.v1.UnitQueryB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x96\x01\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x32\n\x14within_province_code\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([0-9]{2})?$\x12\x99\x01\n\x08known_on\x18\x04 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\"\x8e\x03\n\tUnitQuery\x12\x16\n\x04\x63ode\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x98\x01\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x9b\x01\n\nevent_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x16\n\x04name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03(\xa0\x1f\x12\x18\n\x06hamlet\x18\x05 \x01(\tB\x08\xbaH\x05r\x03(\xa0\x1f\"\xf2\x01\n\x0eUnitResolution\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UnitOutcome\x12\x11\n\tunit_code\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t\x12\x18\n\x10\x65xplanation_code\x18\x06 \x01(\t\x12\'\n\x0cvintage_used\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12\x14\n\x0cwould_decide\x18\t \x03(\t\"B\n\x0fResolveResponse\x12/\n\x0bresolutions\x18\x01 \x03(\x0b\x32\x1a.gateway.v1.UnitResolution\"\xdf\x02\n\x0eGetUnitRequest\x12\x16\n\x04\x63ode\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x98\x01\n\x07vintage\x18\x02 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x99\x01\n\x08known_on\x18\x03 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\"1\n\x0fGetUnitResponse\x12\x1e\n\x04unit\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Unit\"\xa1\x01\n\x04Unit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rprovince_code\x18\x03 \x01(\t\x12\x15\n\rprovince_name\x18\x04 \x01(\t\x12\"\n\x07vintage\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12+\n\trelations\x18\x06 \x03(\x0b\x32\x18.gateway.v1.UnitRelation\"`\n\x0cUnitRelation\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_whole\x18\x03 \x01(\x08\x12\x12\n\nresolution\x18\x04 \x01(\t\x12\x0e\n\x06\x63lause\x18\x05 \x01(\t*\x95\x01\n\x0bUnitOutcome\x12\x1c\n\x18UNIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14UNIT_OUTCOME_CURRENT\x10\x01\x12\x1a\n\x16UNIT_OUTCOME_AMBIGUOUS\x10\x02\x12\x18\n\x14UNIT_OUTCOME_UNKNOWN\x10\x03\x12\x18\n\x14UNIT_OUTCOME_RETIRED\x10\x04\x32\x96\x01\n\x0cUnitsService\x12\x42\n\x07Resolve\x12\x1a.gateway.v1.ResolveRequest\x1a\x1b.gateway.v1.ResolveResponse\x12\x42\n\x07GetUnit\x12\x1a.gateway.v1.GetUnitRequest\x1a\x1b.gateway.v1.GetUnitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.units_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UNITOUTCOME']._serialized_start=1087
-  _globals['_UNITOUTCOME']._serialized_end=1236
-  _globals['_RESOLVEREQUEST']._serialized_start=63
-  _globals['_RESOLVEREQUEST']._serialized_end=220
-  _globals['_UNITQUERY']._serialized_start=223
-  _globals['_UNITQUERY']._serialized_end=353
-  _globals['_UNITRESOLUTION']._serialized_start=356
-  _globals['_UNITRESOLUTION']._serialized_end=598
-  _globals['_RESOLVERESPONSE']._serialized_start=600
-  _globals['_RESOLVERESPONSE']._serialized_end=666
-  _globals['_GETUNITREQUEST']._serialized_start=668
-  _globals['_GETUNITREQUEST']._serialized_end=771
-  _globals['_GETUNITRESPONSE']._serialized_start=773
-  _globals['_GETUNITRESPONSE']._serialized_end=822
-  _globals['_UNIT']._serialized_start=825
-  _globals['_UNIT']._serialized_end=986
-  _globals['_UNITRELATION']._serialized_start=988
-  _globals['_UNITRELATION']._serialized_end=1084
-  _globals['_UNITSSERVICE']._serialized_start=1239
-  _globals['_UNITSSERVICE']._serialized_end=1389
+  _globals['_RESOLVEREQUEST'].fields_by_name['queries']._loaded_options = None
+  _globals['_RESOLVEREQUEST'].fields_by_name['queries']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_RESOLVEREQUEST'].fields_by_name['as_of']._loaded_options = None
+  _globals['_RESOLVEREQUEST'].fields_by_name['as_of']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_RESOLVEREQUEST'].fields_by_name['within_province_code']._loaded_options = None
+  _globals['_RESOLVEREQUEST'].fields_by_name['within_province_code']._serialized_options = b'\272H\021r\0172\r^([0-9]{2})?$'
+  _globals['_RESOLVEREQUEST'].fields_by_name['known_on']._loaded_options = None
+  _globals['_RESOLVEREQUEST'].fields_by_name['known_on']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_UNITQUERY'].fields_by_name['code']._loaded_options = None
+  _globals['_UNITQUERY'].fields_by_name['code']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UNITQUERY'].fields_by_name['vintage']._loaded_options = None
+  _globals['_UNITQUERY'].fields_by_name['vintage']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_UNITQUERY'].fields_by_name['event_date']._loaded_options = None
+  _globals['_UNITQUERY'].fields_by_name['event_date']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_UNITQUERY'].fields_by_name['name']._loaded_options = None
+  _globals['_UNITQUERY'].fields_by_name['name']._serialized_options = b'\272H\005r\003(\240\037'
+  _globals['_UNITQUERY'].fields_by_name['hamlet']._loaded_options = None
+  _globals['_UNITQUERY'].fields_by_name['hamlet']._serialized_options = b'\272H\005r\003(\240\037'
+  _globals['_GETUNITREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_GETUNITREQUEST'].fields_by_name['code']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETUNITREQUEST'].fields_by_name['vintage']._loaded_options = None
+  _globals['_GETUNITREQUEST'].fields_by_name['vintage']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_GETUNITREQUEST'].fields_by_name['known_on']._loaded_options = None
+  _globals['_GETUNITREQUEST'].fields_by_name['known_on']._serialized_options = b'\272Hq\272\001n\n\ndate.whole\022/has to be a whole date with year, month and day\032/this.year > 0 && this.month > 0 && this.day > 0'
+  _globals['_UNITOUTCOME']._serialized_start=1904
+  _globals['_UNITOUTCOME']._serialized_end=2053
+  _globals['_RESOLVEREQUEST']._serialized_start=92
+  _globals['_RESOLVEREQUEST']._serialized_end=520
+  _globals['_UNITQUERY']._serialized_start=523
+  _globals['_UNITQUERY']._serialized_end=921
+  _globals['_UNITRESOLUTION']._serialized_start=924
+  _globals['_UNITRESOLUTION']._serialized_end=1166
+  _globals['_RESOLVERESPONSE']._serialized_start=1168
+  _globals['_RESOLVERESPONSE']._serialized_end=1234
+  _globals['_GETUNITREQUEST']._serialized_start=1237
+  _globals['_GETUNITREQUEST']._serialized_end=1588
+  _globals['_GETUNITRESPONSE']._serialized_start=1590
+  _globals['_GETUNITRESPONSE']._serialized_end=1639
+  _globals['_UNIT']._serialized_start=1642
+  _globals['_UNIT']._serialized_end=1803
+  _globals['_UNITRELATION']._serialized_start=1805
+  _globals['_UNITRELATION']._serialized_end=1901
+  _globals['_UNITSSERVICE']._serialized_start=2056
+  _globals['_UNITSSERVICE']._serialized_end=2206
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
-from gateway.errors import DOMAIN, Explanation
+from gateway.errors import DOMAIN, Explanation, Violation
 
 DETAILS_KEY = "grpc-status-details-bin"  # where gRPC carries a Status beside its code and message
 
@@ -24,11 +24,12 @@ class Fault:
     en: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     field_path: str = ""
+    violations: tuple[Violation, ...] = ()  # every field that breaks a rule
     help_url: str = ""
     retry_seconds: float | None = None
 
 
-def write_status(explanation: Explanation, *, help_url: str) -> Status:
+def write_status(explanation: Explanation, *, help_url: str, request_id: str = "") -> Status:
     """The status of an error: ErrorInfo, LocalizedMessage in vi and en, Help, and what else applies."""
     verdict, reason = explanation.verdict, str(explanation.reason)
     link = error_details_pb2.Help.Link(description=verdict.fix_en, url=f"{help_url}#{reason.lower()}")
@@ -38,11 +39,10 @@ def write_status(explanation: Explanation, *, help_url: str) -> Status:
         error_details_pb2.LocalizedMessage(locale="en", message=f"{verdict.en} {verdict.fix_en}"),
         error_details_pb2.Help(links=[link]),
     ]
-    if explanation.field_path:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=explanation.field_path, description=explanation.message, reason=reason
-        )
-        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if request_id:
+        details.append(error_details_pb2.RequestInfo(request_id=request_id))
+    if violations := _violations(explanation):
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
     if verdict.status is grpc.StatusCode.RESOURCE_EXHAUSTED:
         limits = [name for name in explanation.facts if name.startswith("limit")]
         exceeded = [
@@ -52,14 +52,27 @@ def write_status(explanation: Explanation, *, help_url: str) -> Status:
             for name in limits
         ]
         details.append(error_details_pb2.QuotaFailure(violations=exceeded))
-    if verdict.retry_seconds is not None:
+    if explanation.retry_seconds is not None:
         delay = Duration()
-        delay.FromMilliseconds(round(verdict.retry_seconds * 1000))
+        delay.FromMilliseconds(round(explanation.retry_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     status = Status(code=verdict.status.value[0], message=explanation.message)
     for detail in details:
         status.details.add().Pack(detail)
     return status
+
+
+def _violations(explanation: Explanation) -> list[error_details_pb2.BadRequest.FieldViolation]:
+    """Every violated rule; where none was asked, the field that the error itself names."""
+    named = explanation.violations
+    if not named and explanation.field_path:
+        named = (Violation(field_path=explanation.field_path, problem=explanation.message),)
+    return [
+        error_details_pb2.BadRequest.FieldViolation(
+            field=one.field_path, description=one.problem, reason=str(explanation.reason)
+        )
+        for one in named
+    ]
 
 
 def read_status(status: Status) -> Fault:
@@ -83,6 +96,7 @@ def read_status(status: Status) -> Fault:
         en=localized["en"],
         facts=dict(info.metadata),
         field_path=bad.field_violations[0].field if bad.field_violations else "",
+        violations=tuple(Violation(field_path=one.field, problem=one.description) for one in bad.field_violations),
         help_url=help_.links[0].url if help_.links else "",
         retry_seconds=retry_seconds,
     )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from adapters.canonical import RecordKind
 from reconciliation import lifecycle
 from reconciliation.detecting import HOLDS
 from reconciliation.model import Case, CaseKind, Decision, Judgement, OutcomeKind, State
@@ -17,12 +18,15 @@ from reconciliation.standing import IN_FORCE
 from reconciliation.store import lifecycle_moves
 from reconciliation.store.copying import copy_out, staged
 from reconciliation.store.tables import (
+    approval,
     case,
     change,
     change_record,
     consumer_grant,
     feed_entry,
     feed_outcome,
+    golden_head,
+    golden_tables,
     judgement,
     record_head,
     record_tables,
@@ -58,8 +62,8 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
     """Make the province's open cases those of `asked` (detecting.CASES); return how many are open by kind.
 
     A question no longer raised becomes obsolete, one raised again opens again with a new clock. One on a unit that
-    stays open has the candidates that a change of units left it. Refusals are left
-    alone: the registry raised them, and only a judgement closes them.
+    stays open has the candidates that a change of units left it. Refusals and missing versions are left
+    alone: no run raised them, and only a judgement closes them.
     """
     asked = asked.append_column("owner", _owners(asked["kind"], province_code))
     raised = staged(connection, "raised", asked)
@@ -96,7 +100,7 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
         .where(
             case.c.province_code == province_code,
             case.c.obsolete_since.is_(None),
-            case.c.kind != str(CaseKind.REFUSED_BY_REGISTRY),
+            case.c.kind.not_in([str(CaseKind.REFUSED_BY_REGISTRY), str(CaseKind.MISSING_VERSION)]),
             ~sa.exists().where(raised.c.fingerprint == case.c.fingerprint),
         )
         .values(obsolete_since=now)
@@ -109,6 +113,26 @@ def is_open() -> sa.ColumnElement[bool]:
     """Whether a case waits for a judgement: raised, and no judgement on it in force."""
     standing = _standing().subquery()
     return sa.and_(case.c.obsolete_since.is_(None), ~sa.exists().where(standing.c.fingerprint == case.c.fingerprint))
+
+
+def claims_given_up() -> sa.Select[tuple[str]]:
+    """The provinces with an open case about a person whom no other province publishes under that number any more."""
+    version, published = record_tables[RecordKind.PERSON], golden_tables[RecordKind.PERSON]
+    key = sa.func.unnest(case.c.record_keys).column_valued("key")
+    stated = (
+        sa.select(version.c.personal_number)
+        .join(record_head, record_head.c.record_id == version.c.record_id)
+        .where(*_is_named(record_head, key))
+    )
+    claimants = sa.func.jsonb_array_elements_text(case.c.evidence["subjects"]).column_valued("claimant")
+    still = (
+        sa.exists()
+        .where(golden_head.c.change_id == published.c.change_id, published.c.personal_number.in_(stated))
+        .where(golden_head.c.subject_id.in_(sa.select(claimants)))
+    )
+    return sa.select(case.c.province_code).where(
+        case.c.kind == str(CaseKind.TWO_PROVINCES_ONE_PERSON), case.c.obsolete_since.is_(None), ~still
+    )
 
 
 def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Table, now: datetime) -> int:
@@ -212,7 +236,7 @@ def list_cases(
     engine: sa.Engine, *, province_code: str | None, kind: CaseKind | None, after: int, limit: int
 ) -> list[Case]:
     """Open cases with a higher case_id than `after`, in that order."""
-    query = sa.select(case, sa.null().label("resolved_by")).where(is_open(), case.c.case_id > after)
+    query = sa.select(case, _proposal().label("proposed_by")).where(is_open(), case.c.case_id > after)
     if province_code is not None:
         query = query.where(case.c.province_code == province_code)
     if kind is not None:
@@ -230,8 +254,8 @@ def count(engine: sa.Engine) -> dict[str, int]:
 
 def find_case(connection: sa.Connection, case_id: int, *, lock: bool = False) -> Case | None:
     """A case, open or not; with `lock` nobody else can judge it until the transaction ends."""
-    query = sa.select(case).where(case.c.case_id == case_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = sa.select(case, _proposal().label("proposed_by")).where(case.c.case_id == case_id)
+    row = connection.execute(query.with_for_update(of=case) if lock else query).one_or_none()
     if row is None:
         return None
     standing = _standing().subquery()
@@ -253,7 +277,8 @@ def raise_again(connection: sa.Connection, fingerprint: str, *, now: datetime) -
 
 def find_case_of(connection: sa.Connection, fingerprint: str) -> Case:
     """The case a judgement is about."""
-    return _case(connection.execute(sa.select(case).where(case.c.fingerprint == fingerprint)).one())
+    query = sa.select(case, _proposal().label("proposed_by")).where(case.c.fingerprint == fingerprint)
+    return _case(connection.execute(query).one())
 
 
 def append_judgement(
@@ -266,6 +291,7 @@ def append_judgement(
     steward: str,
     now: datetime,
     reverses: int | None = None,
+    needs_approval: bool = False,
 ) -> Judgement:
     """Append one judgement and return it."""
     row = connection.execute(
@@ -278,15 +304,26 @@ def append_judgement(
             steward=steward,
             judged_at=now,
             reverses=reverses,
+            needs_approval=needs_approval,
         )
-        .returning(judgement)
+        .returning(judgement, sa.null().label("approver"))
     ).one()
     return _judgement(row)
 
 
+def approve(connection: sa.Connection, proposed: Judgement, *, approver: str, now: datetime) -> Judgement:
+    """Note the second person of a proposal and return it as it is now in force. That it is another one, SQL demands."""
+    connection.execute(
+        approval.insert().values(
+            judgement_id=proposed.judgement_id, proposer=proposed.steward, approver=approver, approved_at=now
+        )
+    )
+    return replace(proposed, approved_by=approver)
+
+
 def find_judgement(connection: sa.Connection, judgement_id: int) -> tuple[Judgement, bool] | None:
     """A judgement, and whether another has reversed it already."""
-    row = connection.execute(sa.select(judgement).where(judgement.c.judgement_id == judgement_id)).one_or_none()
+    row = connection.execute(_judgements().where(judgement.c.judgement_id == judgement_id)).one_or_none()
     if row is None:
         return None
     reversed_by = connection.scalar(sa.select(judgement.c.judgement_id).where(judgement.c.reverses == judgement_id))
@@ -295,19 +332,18 @@ def find_judgement(connection: sa.Connection, judgement_id: int) -> tuple[Judgem
 
 def judgements_of(connection: sa.Connection, fingerprint: str) -> Sequence[Judgement]:
     """Everything ever decided on one question, oldest first."""
-    query = sa.select(judgement).where(judgement.c.fingerprint == fingerprint).order_by(judgement.c.judgement_id)
+    query = _judgements().where(judgement.c.fingerprint == fingerprint).order_by(judgement.c.judgement_id)
     return [_judgement(row) for row in connection.execute(query)]
 
 
 def _standing() -> sa.Select[Any]:
-    """The judgement in force on each question: not a reversal, not reversed, the newest such.
+    """The judgement in force on each question: not a reversal, not reversed, approved where it has to be, the newest.
 
     A withdrawal is of one update: when a newer version of its record raises the question again, it is asked again.
     """
     reversal = judgement.alias("reversal")
     still_withdrawn = sa.exists().where(
-        record_head.c.source_id == sa.func.split_part(judgement.c.value, "|", 1),
-        record_head.c.source_record_id == sa.func.substr(judgement.c.value, sa.func.strpos(judgement.c.value, "|") + 1),
+        *_is_named(record_head, judgement.c.value),
         update_state.c.record_id == record_head.c.record_id,
         update_state.c.state == str(State.WITHDRAWN),
     )
@@ -317,9 +353,39 @@ def _standing() -> sa.Select[Any]:
         .where(
             judgement.c.reverses.is_(None),
             ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id),
+            sa.or_(~judgement.c.needs_approval, _is_approved()),
             sa.or_(judgement.c.decision != str(Decision.WITHDRAW), still_withdrawn),
         )
         .order_by(judgement.c.fingerprint, judgement.c.judgement_id.desc())
+    )
+
+
+def _is_approved() -> sa.ColumnElement[bool]:
+    return sa.exists().where(approval.c.judgement_id == judgement.c.judgement_id)
+
+
+def _proposal() -> sa.ScalarSelect[int]:
+    """The newest judgement on a case that waits for its second person."""
+    reversal = judgement.alias("taken_back")
+    return (
+        sa.select(sa.func.max(judgement.c.judgement_id))
+        .where(judgement.c.fingerprint == case.c.fingerprint, judgement.c.needs_approval, ~_is_approved())
+        .where(judgement.c.reverses.is_(None), ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id))
+        .scalar_subquery()
+    )
+
+
+def _judgements() -> sa.Select[Any]:
+    return sa.select(judgement, approval.c.approver).outerjoin(
+        approval, approval.c.judgement_id == judgement.c.judgement_id
+    )
+
+
+def _is_named(head: sa.Table, key: sa.ColumnElement[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """That `key`, a record key, is that of the head: in the form that the heads' own key is searched by."""
+    return (
+        head.c.source_id == sa.func.split_part(key, "|", 1),
+        head.c.source_record_id == sa.func.substr(key, sa.func.strpos(key, "|") + 1),
     )
 
 
@@ -353,6 +419,7 @@ def _case(row: sa.Row[Any]) -> Case:
         record_keys=tuple(row.record_keys),
         evidence=row.evidence,
         resolved_by=None,
+        proposed_by=row.proposed_by,
     )
 
 
@@ -366,4 +433,6 @@ def _judgement(row: sa.Row[Any]) -> Judgement:
         steward=row.steward,
         judged_at=row.judged_at,
         reverses=row.reverses,
+        needs_approval=row.needs_approval,
+        approved_by=row.approver,
     )

@@ -13,8 +13,9 @@ import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from reconciliation.errors import RetryableStoreError
-from reconciliation.store.engine import is_passing, unavailable
+from reconciliation.errors import RetryableStoreError, StoreFullError
+from reconciliation.store.engine import NO_ROOM, is_full, is_passing, unavailable
+from reconciliation.store.isolation import LEAVE, RETURN, has_to_step_out
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -30,7 +31,7 @@ def copy_in(connection: sa.Connection, target: sa.Table, rows: pa.Table) -> None
     columns = ", ".join(preparer.quote(name) for name in rows.column_names)
     statement = f"COPY {preparer.format_table(target)} ({columns}) FROM STDIN (FORMAT binary)"
     encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
-    with _copying(connection, statement) as copy:
+    with _copying(connection, statement, steps_out=has_to_step_out(connection, target)) as copy:
         copy.write(encoder.write_header())
         for batch in rows.combine_chunks().to_batches():
             copy.write(encoder.write_batch(batch))
@@ -111,14 +112,25 @@ def reserve(connection: sa.Connection, sequence: sa.Sequence, count: int) -> Seq
 
 @contextmanager
 def _copying(
-    connection: sa.Connection, statement: str, parameters: Mapping[str, Any] | None = None
+    connection: sa.Connection,
+    statement: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    steps_out: bool = False,
 ) -> Iterator[psycopg.Copy]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101  the engine is made in engine.py only
     try:
-        with driver.cursor() as cursor, cursor.copy(statement.encode(), parameters) as copy:
-            yield copy
+        with driver.cursor() as cursor:
+            if steps_out:
+                cursor.execute(LEAVE)
+            with cursor.copy(statement.encode(), parameters) as copy:
+                yield copy
+            if steps_out:
+                cursor.execute(RETURN)
     except psycopg.Error as error:
+        if is_full(error):
+            raise StoreFullError(NO_ROOM) from error
         if driver.closed or is_passing(error):
             raise RetryableStoreError(unavailable(error)) from error
         raise

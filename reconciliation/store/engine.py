@@ -12,11 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from reconciliation.errors import FatalStoreError, RetryableStoreError
+from reconciliation.errors import FatalStoreError, RetryableStoreError, StoreFullError
+from reconciliation.store import bounding
 
 # What the rest of the house passes around without knowing what it is made of.
 Engine = sa.Engine
 Connection = sa.Connection
+
+NO_ROOM = "The database has no room left. Next: keep what you have and send it later; nothing is lost."
 
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 60
@@ -25,6 +28,8 @@ IDLE_SECONDS = 60
 
 # What passes by itself: the server gone or restarting, a time limit, a deadlock, a standby not yet promoted.
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+# No room left: on the disk, in memory, or within a limit that an operator set.
+_FULL = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory, psycopg.errors.ConfigurationLimitExceeded)
 
 
 def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
@@ -54,9 +59,14 @@ def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_
 
     @sa.event.listens_for(engine, "handle_error")
     def _wrap(context: sa.engine.ExceptionContext) -> None:
+        if context.is_pre_ping:
+            return  # the pool notices that a connection is gone, and takes another
+        if is_full(context.original_exception):
+            raise StoreFullError(NO_ROOM) from context.original_exception
         if context.is_disconnect or is_passing(context.original_exception):
             raise RetryableStoreError(unavailable(context.original_exception)) from context.original_exception
 
+    bounding.attach(engine, statement_seconds=statement_seconds, lock_seconds=LOCK_SECONDS)
     return engine
 
 
@@ -75,6 +85,11 @@ class _Pool(sa.pool.QueuePool):
             return super().connect()
         except sa.exc.TimeoutError as error:
             raise RetryableStoreError(unavailable(error)) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the driver's `error` says that the database has no room left."""
+    return isinstance(error, _FULL)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -6,7 +6,8 @@ are older than every transaction still running, so a number once published never
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -133,21 +134,27 @@ def grant(engine: sa.Engine, grants: Sequence[Grant]) -> None:
                     of_record=entitlement.of_record,
                     purpose=entitlement.purpose,
                     legal_reference=entitlement.legal_reference,
+                    identity_uri=entitlement.identity_uri,
+                    province_codes=list(entitlement.province_codes),
+                    granted_from=entitlement.granted_from,
+                    granted_until=entitlement.granted_until,
                 )
             )
 
 
-def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int) -> FeedPage:
+def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int, on: date | None = None) -> FeedPage:
     """The next changes after `after`, at most `limit`, with the consumer's fields only. Reads, and changes nothing.
+
+    `on` is the day on which grants have to hold, here and below; without it the database's today in Việt Nam.
 
     Raises RejectedRequestError CONSUMER_UNKNOWN, CURSOR_EPOCH (take a snapshot) or CURSOR_INVALID.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        fields = _granted(connection, consumer_id)
+        granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
         _check_cursor(after, newest)
         upto = min(newest.sequence, after.sequence + max(0, min(limit, MAXIMUM_CHANGES)))
-        tables = {kind: _changes(connection, kind, fields[kind], after=after.sequence, upto=upto) for kind in fields}
+        tables = {kind: _changes(connection, grant, after=after.sequence, upto=upto) for kind, grant in granted.items()}
     return FeedPage(
         tables=tables,
         upto=Cursor(epoch=newest.epoch, sequence=upto),
@@ -156,34 +163,36 @@ def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int) -> 
     )
 
 
-def snapshot(engine: sa.Engine, *, consumer_id: str) -> tuple[Cursor, dict[RecordKind, pa.Table]]:
+def snapshot(
+    engine: sa.Engine, *, consumer_id: str, on: date | None = None
+) -> tuple[Cursor, dict[RecordKind, pa.Table]]:
     """Every subject as the feed has published it up to the returned cursor, with the consumer's fields only.
 
     The feed read from that cursor on continues it exactly.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        fields = _granted(connection, consumer_id)
+        granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
-        return newest, {kind: _published(connection, kind, fields[kind], upto=newest.sequence) for kind in fields}
+        return newest, {kind: _published(connection, grant, upto=newest.sequence) for kind, grant in granted.items()}
 
 
-def cursor_of(engine: sa.Engine, *, consumer_id: str) -> Cursor:
+def cursor_of(engine: sa.Engine, *, consumer_id: str, on: date | None = None) -> Cursor:
     """How far the consumer has acknowledged."""
     with engine.connect() as connection:
-        _granted(connection, consumer_id)
+        _granted(connection, consumer_id, on)
         acknowledged = connection.execute(
             sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id)
         ).scalar_one()
         return Cursor(epoch=_head(connection).epoch, sequence=acknowledged)
 
 
-def acknowledge(engine: sa.Engine, *, consumer_id: str, upto: Cursor, now: datetime) -> int:
+def acknowledge(engine: sa.Engine, *, consumer_id: str, upto: Cursor, now: datetime, on: date | None = None) -> int:
     """Note that the consumer holds everything up to `upto`; return how many updates now await its outcome.
 
     A cursor below the last acknowledged one changes nothing; one beyond the head is CURSOR_INVALID.
     """
     with engine.begin() as connection:
-        fields = _granted(connection, consumer_id)
+        granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
         _check_cursor(upto, newest)
         before = connection.execute(
@@ -197,14 +206,16 @@ def acknowledge(engine: sa.Engine, *, consumer_id: str, upto: Cursor, now: datet
             .values(acknowledged=upto.sequence, acknowledged_at=now)
         )
         carried = _carried(connection, consumer_id).where(
-            feed_entry.c.feed_seq > before, feed_entry.c.feed_seq <= upto.sequence, change.c.kind.in_(list(fields))
+            feed_entry.c.feed_seq > before, feed_entry.c.feed_seq <= upto.sequence, change.c.kind.in_(list(granted))
         )
         return lifecycle_moves.move(
             connection, carried, to=State.AWAITING_OUTCOME, cause="PULLED", now=now, consumer_id=consumer_id
         )
 
 
-def report(engine: sa.Engine, *, consumer_id: str, outcomes: Sequence[Outcome], now: datetime) -> int:
+def report(
+    engine: sa.Engine, *, consumer_id: str, outcomes: Sequence[Outcome], now: datetime, on: date | None = None
+) -> int:
     """Record what the consumer did with changes it acknowledged; return how many reports were new.
 
     A refusal by the registry of record opens a case for the province's steward. The first report on a change stands.
@@ -215,7 +226,7 @@ def report(engine: sa.Engine, *, consumer_id: str, outcomes: Sequence[Outcome], 
             "OUTCOME_INVALID", "A refusal needs a reason code.", next_step="name why each refused change was refused."
         )
     with engine.begin() as connection:
-        _granted(connection, consumer_id)
+        _granted(connection, consumer_id, on)
         acknowledged = connection.execute(
             sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id).with_for_update()
         ).scalar_one()
@@ -283,9 +294,28 @@ def _carried(connection: sa.Connection, consumer_id: str) -> sa.Select[tuple[int
     )
 
 
-def _granted(connection: sa.Connection, consumer_id: str) -> Mapping[RecordKind, Sequence[str]]:
+@dataclass(frozen=True)
+class _Granted:
+    """What may be seen of one kind; no provinces are the whole country."""
+
+    kind: RecordKind
+    fields: Sequence[str]
+    province_codes: Sequence[str]
+
+    def covers(self, changes: sa.FromClause) -> sa.ColumnElement[bool]:
+        """Whether a change is about somebody of a granted province."""
+        code: sa.ColumnElement[str] = changes.c.province_code
+        return code.in_(self.province_codes) if self.province_codes else sa.true()
+
+
+def _granted(connection: sa.Connection, consumer_id: str, on: date | None) -> Mapping[RecordKind, _Granted]:
+    day = sa.literal(on, sa.Date) if on else sa.cast(sa.func.timezone("Asia/Ho_Chi_Minh", sa.func.now()), sa.Date)
     rows = connection.execute(
-        sa.select(consumer_grant.c.kind, consumer_grant.c.fields).where(consumer_grant.c.consumer_id == consumer_id)
+        sa.select(consumer_grant.c.kind, consumer_grant.c.fields, consumer_grant.c.province_codes).where(
+            consumer_grant.c.consumer_id == consumer_id,
+            sa.func.coalesce(consumer_grant.c.granted_from, day) <= day,
+            sa.func.coalesce(consumer_grant.c.granted_until, day) >= day,
+        )
     ).all()
     if not rows:
         raise RejectedRequestError(
@@ -293,7 +323,8 @@ def _granted(connection: sa.Connection, consumer_id: str) -> Mapping[RecordKind,
             "No such registry, or it has no grant.",
             next_step="check the registry's name, or have its grant entered.",
         )
-    return {RecordKind(kind): fields for kind, fields in sorted(rows)}
+    granted = (_Granted(RecordKind(row.kind), row.fields, row.province_codes) for row in rows)
+    return {one.kind: one for one in sorted(granted, key=lambda one: one.kind)}
 
 
 def _head(connection: sa.Connection) -> Cursor:
@@ -316,47 +347,61 @@ def _check_cursor(cursor: Cursor, newest: Cursor) -> None:
         )
 
 
-def _changes(connection: sa.Connection, kind: RecordKind, fields: Sequence[str], *, after: int, upto: int) -> pa.Table:
-    golden = golden_tables[kind]
+def _changes(connection: sa.Connection, granted: _Granted, *, after: int, upto: int) -> pa.Table:
+    """The changes of one kind. Of a subject that leaves the granted provinces there is one last change, of nulls."""
+    golden = golden_tables[granted.kind]
     previous = golden.alias("previous")
+    before = change.alias("before")
     columns: list[sa.ColumnElement[Any]] = [
         feed_entry.c.feed_seq,
         change.c.subject_id,
         change.c.cause,
         change.c.replaced_by,
         change.c.traceparent,
-        *(golden.c[name] for name in fields),
-        *(previous.c[name].label(f"previous_{name}") for name in fields),
+        *(golden.c[name] for name in granted.fields),
+        *(previous.c[name].label(f"previous_{name}") for name in granted.fields),
     ]
     schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
     if upto <= after:
         return schema.empty_table()
+    came = feed_entry.join(change, change.c.change_id == feed_entry.c.change_id)
+    previous_id: sa.ColumnElement[int] = change.c.previous_change_id
+    is_theirs = granted.covers(change)
+    if granted.province_codes:
+        came = came.outerjoin(before, sa.and_(before.c.change_id == previous_id, granted.covers(before)))
+        previous_id, is_theirs = before.c.change_id, sa.or_(is_theirs, before.c.change_id.is_not(None))
     query = (
         sa.select(*columns)
         .select_from(
-            feed_entry.join(change, change.c.change_id == feed_entry.c.change_id)
-            .outerjoin(golden, golden.c.change_id == change.c.change_id)
-            .outerjoin(previous, previous.c.change_id == change.c.previous_change_id)
+            came.outerjoin(golden, sa.and_(golden.c.change_id == change.c.change_id, granted.covers(change))).outerjoin(
+                previous, previous.c.change_id == previous_id
+            )
         )
-        .where(feed_entry.c.feed_seq > after, feed_entry.c.feed_seq <= upto, change.c.kind == str(kind))
+        .where(feed_entry.c.feed_seq > after, feed_entry.c.feed_seq <= upto, change.c.kind == str(granted.kind))
+        .where(is_theirs)
         .order_by(feed_entry.c.feed_seq)
     )
     return copy_out(connection, query, schema)
 
 
-def _published(connection: sa.Connection, kind: RecordKind, fields: Sequence[str], *, upto: int) -> pa.Table:
-    golden = golden_tables[kind]
+def _published(connection: sa.Connection, granted: _Granted, *, upto: int) -> pa.Table:
+    golden = golden_tables[granted.kind]
     newest = (
-        sa.select(change.c.subject_id, change.c.change_id, feed_entry.c.feed_seq)
+        sa.select(change.c.subject_id, change.c.change_id, change.c.province_code, feed_entry.c.feed_seq)
         .ext(pg.distinct_on(change.c.subject_id))
         .join(feed_entry, feed_entry.c.change_id == change.c.change_id)
-        .where(change.c.kind == str(kind), feed_entry.c.feed_seq <= upto)
+        .where(change.c.kind == str(granted.kind), feed_entry.c.feed_seq <= upto)
         .order_by(change.c.subject_id, feed_entry.c.feed_seq.desc())
         .subquery()
     )
-    columns = [newest.c.subject_id, newest.c.feed_seq, *(golden.c[name] for name in fields)]
+    columns = [newest.c.subject_id, newest.c.feed_seq, *(golden.c[name] for name in granted.fields)]
     # A subject whose last change took it away has no golden row there, and so no row here.
-    query = sa.select(*columns).join(golden, golden.c.change_id == newest.c.change_id).order_by(newest.c.subject_id)
+    query = (
+        sa.select(*columns)
+        .join(golden, golden.c.change_id == newest.c.change_id)
+        .where(granted.covers(newest))
+        .order_by(newest.c.subject_id)
+    )
     return copy_out(connection, query, pa.schema([pa.field(column.name, arrow_type(column)) for column in columns]))
 
 

@@ -43,7 +43,7 @@ def reopen(connection: sa.Connection, case: Case, judgement: Judgement, *, cause
 
 def withdraw(connection: sa.Connection, record_key: str, *, now: datetime) -> int:
     """End a record's update unpublished or have it recalled; return 1, or 0 when a version is there nobody has seen."""
-    seen = _heads((record_key,)).where(update_state.c.cause != lifecycle_moves.LANDED)
+    seen = _heads((record_key,)).where(update_state.c.cause.not_in(lifecycle_moves.UNSEEN))
     return lifecycle_moves.move(connection, seen, to=State.WITHDRAWN, cause="WITHDRAWN_BY_STEWARD", now=now)
 
 

@@ -1,29 +1,34 @@
 """What is where right now, in numbers: for whoever watches the house as a whole."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from reconciliation.store import feed, stuck
+from adapters.catalogue import Source
+from reconciliation.store import attestations, feed, stuck
 from reconciliation.store.cases import is_open
 from reconciliation.store.tables import case, link
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Updates by state, the stuck ones by state and owner, open cases by (province, kind), links by province."""
+    """Updates by state, the stuck ones by state and owner, open cases by (province, kind), links by province, and the
+    sources asked about by whether they were heard of in time.
+    """
 
     states: Mapping[str, int]
     stuck: Sequence[stuck.Waiting]
     cases: Mapping[tuple[str, str], int]
     links: Mapping[str, int]
     feed_head: int
+    sources: Mapping[str, int] = field(default_factory=dict)
 
 
-def read(engine: sa.Engine, *, now: datetime) -> Overview:
-    """Count everything at `now`."""
+def read(engine: sa.Engine, *, now: datetime, sources: Iterable[Source] = ()) -> Overview:
+    """Count everything at `now`; `sources` are those to be heard of."""
     open_cases = sa.select(case.c.province_code, case.c.kind, sa.func.count()).where(is_open())
     links = sa.select(link.c.province_code, sa.func.count()).where(link.c.decision == "link")
     with engine.connect() as connection:
@@ -35,4 +40,5 @@ def read(engine: sa.Engine, *, now: datetime) -> Overview:
         cases={(province, kind): number for province, kind, number in rows},
         links=dict(linked),
         feed_head=feed.head(engine).sequence,
+        sources=Counter(one.state.value for one in attestations.hearings(engine, sources, now=now)),
     )

@@ -17,11 +17,12 @@ from reconciliation.errors import FatalStoreError
 from reconciliation.golden import golden_schema
 from reconciliation.model import OutcomeKind, State
 from reconciliation.rekeying import IDENTITIES
-from reconciliation.standing import DEATHS, Reconciled, Standing, heads_schema
+from reconciliation.standing import DEATHS, ELSEWHERE, Reconciled, Standing, heads_schema
 from reconciliation.store import cases, hamlets, lifecycle_moves, recodings, unit_events
 from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
+    approval,
     batch,
     case,
     change,
@@ -38,10 +39,12 @@ from reconciliation.store.tables import (
     installation,
     judgement,
     link,
+    officer_signature,
     placement,
     record_head,
     record_tables,
     run,
+    update_move,
     update_state,
 )
 
@@ -61,18 +64,30 @@ def province_lock(engine: sa.Engine, province_code: str) -> Iterator[sa.Connecti
 
 
 def provinces_with_landings(engine: sa.Engine, *, now: datetime | None = None) -> list[str]:
-    """The provinces in which something is to be reconciled, ascending: an update waits, a judgement came after the last
-    run, or a unit may mean something else since (recodings.behind). `now` is the database's clock when None.
+    """The provinces in which something is to be reconciled, ascending: an update waits, a judgement or an officer's
+    signature came after the last run, another province no longer publishes a person both had, or a unit may mean
+    something else since (recodings.behind). `now` is the database's clock when None.
     """
     waiting = sa.select(update_state.c.province_code).where(update_state.c.state == str(State.AWAITING_RECONCILIATION))
-    last_run = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == case.c.province_code).scalar_subquery()
+
+    def last_run_of(where: sa.Table) -> sa.ScalarSelect[datetime]:
+        ran = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == where.c.province_code)
+        return ran.scalar_subquery()
+
     judged = (
         sa.select(case.c.province_code)
         .join(judgement, judgement.c.fingerprint == case.c.fingerprint)
-        .where(judgement.c.judged_at > last_run)
+        .outerjoin(approval, approval.c.judgement_id == judgement.c.judgement_id)
+        .where(sa.func.greatest(judgement.c.judged_at, approval.c.approved_at) > last_run_of(case))
+    )
+    signed = (
+        sa.select(update_state.c.province_code)
+        .join(officer_signature, officer_signature.c.record_id == update_state.c.record_id)
+        .where(officer_signature.c.received_at > last_run_of(update_state))
     )
     with engine.connect() as connection:
-        return sorted({*connection.scalars(sa.union(waiting, judged)), *recodings.behind(connection, now=now)})
+        found = connection.scalars(sa.union(waiting, judged, signed, cases.claims_given_up()))
+        return sorted({*found, *recodings.behind(connection, now=now)})
 
 
 def provinces(engine: sa.Engine) -> list[str]:
@@ -89,6 +104,7 @@ def read(connection: sa.Connection, province_code: str) -> Standing:
         namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
         heads={kind: heads(connection, kind, province_code, schema=heads_schema(kind)) for kind in RecordKind},
         deaths=deaths(connection, province_code),
+        elsewhere=elsewhere(connection, province_code),
         identities=identities(connection, province_code),
         assignment=copy_out(
             connection,
@@ -207,8 +223,17 @@ def heads(
 
 
 def deaths(connection: sa.Connection, province_code: str) -> pa.Table:
-    """The province's DEATHS, by record."""
+    """The province's DEATHS, by record. One that an officer has to sign counts from then on."""
     version = record_tables[RecordKind.PERSON]
+    asked = update_move.c.to_state == sa.literal_column(f"'{State.AWAITING_SIGNATURE}'")
+    let_go = (update_move.c.from_state == str(State.AWAITING_SIGNATURE)) & (
+        update_move.c.to_state == str(State.AWAITING_RECONCILIATION)
+    )
+    is_unsigned = sa.and_(
+        sa.exists().where(update_move.c.record_id == version.c.record_id, asked),
+        ~sa.exists().where(update_move.c.record_id == version.c.record_id, let_go),
+        ~sa.exists().where(officer_signature.c.record_id == version.c.record_id),
+    )
     of_head = sa.and_(
         version.c.source_id == record_head.c.source_id,
         version.c.source_record_id == record_head.c.source_record_id,
@@ -218,10 +243,27 @@ def deaths(connection: sa.Connection, province_code: str) -> pa.Table:
         .select_from(record_head.join(version, of_head))
         .join(update_state, update_state.c.record_id == version.c.record_id)
         .where(record_head.c.province_code == province_code, version.c.died_on.is_not(None))
-        .where(update_state.c.state != str(State.WITHDRAWN))
+        .where(update_state.c.state.not_in([str(State.WITHDRAWN), str(State.AWAITING_PREDECESSOR)]), ~is_unsigned)
         .order_by(version.c.record_id)
     )
     return copy_out(connection, query, DEATHS)
+
+
+def elsewhere(connection: sa.Connection, province_code: str) -> pa.Table:
+    """ELSEWHERE: whom other provinces have published under the numbers that the province's persons state."""
+    version, published = record_tables[RecordKind.PERSON], golden_tables[RecordKind.PERSON]
+    stated = (
+        sa.select(version.c.personal_number)
+        .join(record_head, record_head.c.record_id == version.c.record_id)
+        .where(record_head.c.province_code == province_code)
+    )
+    query = (
+        sa.select(published.c.personal_number, golden_head.c.province_code, published.c.subject_id)
+        .join(golden_head, golden_head.c.change_id == published.c.change_id)
+        .where(golden_head.c.province_code != province_code, published.c.personal_number.in_(stated))
+        .order_by(published.c.personal_number, published.c.subject_id)
+    )
+    return copy_out(connection, query, ELSEWHERE)
 
 
 def golden(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:

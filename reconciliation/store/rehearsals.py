@@ -10,7 +10,7 @@ from adapters.canonical import RecordKind
 from reconciliation.clustering import ASSIGNMENT
 from reconciliation.golden import golden_schema
 from reconciliation.recoding import PLACED
-from reconciliation.standing import DEATHS, Standing, heads_schema
+from reconciliation.standing import DEATHS, ELSEWHERE, Standing, heads_schema
 from reconciliation.store import cases, hamlets, reconciling, unit_events
 from reconciliation.store.reconciling import IDLE_SECONDS, STATEMENT_SECONDS
 from reconciliation.store.tables import installation, placement, record_head
@@ -63,6 +63,7 @@ def read(connection: sa.Connection, province_code: str, codes: Collection[str]) 
         namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
         heads=heads,
         deaths=DEATHS.empty_table(),
+        elsewhere=ELSEWHERE.empty_table(),
         identities=reconciling.identities(connection, province_code),
         assignment=ASSIGNMENT.empty_table(),
         golden=nothing | {RecordKind.HOUSEHOLD: reconciling.golden(connection, RecordKind.HOUSEHOLD, province_code)},

@@ -3,9 +3,13 @@
 Both happen in the landing's transaction, under its lock on the source.
 """
 
+from collections.abc import Sequence
+from datetime import date
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from adapters.catalogue import Source
 from adapters.normalise import Normalised
@@ -16,6 +20,7 @@ from reconciliation.store.tables import batch as ledger
 from reconciliation.store.tables import stream_form
 
 _COLUMNS = ["form" if name == "value" else name for name in OBSERVED.names]
+NOTHING = OBSERVED.empty_table()
 _LAST_OBSERVED = OBSERVED.append(pa.field("exported_on", pa.date32(), nullable=False))
 
 
@@ -28,7 +33,7 @@ def observe(
     """
     last = _last_observed(connection, batch.source_id)
     if last.num_rows and pc.max(last["exported_on"]).as_py() >= batch.exported_on:
-        return OBSERVED.empty_table(), drift_findings([])
+        return NOTHING, drift_findings([])
     observed = normalised.observe()
     return observed, drift_findings(drift(comparable(last, source, batch.exported_on), observed))
 
@@ -46,6 +51,18 @@ def replace_forms(connection: sa.Connection, batch_id: int, observed: pa.Table, 
     )
     rows = observed.rename_columns(_COLUMNS).append_column("source_id", pa.repeat(source_id, observed.num_rows))
     copy_in(connection, stream_form, rows.append_column("batch_id", pa.repeat(batch_id, observed.num_rows)))
+
+
+def last_days(connection: sa.Connection, source_ids: Sequence[str]) -> dict[str, date]:
+    """The day of the export that each source was last seen in; sources never seen are left out."""
+    query = (
+        sa.select(stream_form.c.source_id, sa.func.max(ledger.c.exported_on))
+        .join(ledger, ledger.c.batch_id == stream_form.c.batch_id)
+        .where(stream_form.c.source_id == sa.func.any(sa.bindparam("sources", type_=pg.ARRAY(sa.Text))))
+        .group_by(stream_form.c.source_id)
+    )
+    found = connection.execute(query, {"sources": list(source_ids)}).all()
+    return dict(found)
 
 
 def _last_observed(connection: sa.Connection, source_id: str) -> pa.Table:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from adapters.canonical import SCHEMAS, RecordKind
 from reconciliation.golden import GOLDEN_FIELDS
 from reconciliation.lifecycle import TERMINAL
-from reconciliation.model import CaseKind, Decision, OutcomeKind, State
+from reconciliation.model import CaseKind, Decision, OutcomeKind, State, SubmissionVerdict
 
 ROWS_PER_BATCH = 10_000  # the cap on records in a batch, and the stride of record_id
 
@@ -43,6 +43,7 @@ PLAIN_CANONICAL = {
     "row",
     "source_version",
     "event_date",
+    "follows_version",
     "unit_code",
     "unit_vintage",
     "unit_name",
@@ -76,7 +77,7 @@ def personal(name: str, kind: sa.types.TypeEngine[Any] | type, **options: object
 
 
 def closed_set(
-    column: str, values: type[State] | type[CaseKind] | type[Decision] | type[OutcomeKind]
+    column: str, values: type[State | CaseKind | Decision | OutcomeKind | SubmissionVerdict]
 ) -> sa.CheckConstraint:
     """A constraint that `column` holds one of the enum's values."""
     return sa.CheckConstraint(sa.column(column).in_([sa.literal_column(f"'{value}'") for value in values]), name=column)
@@ -123,10 +124,27 @@ batch = sa.Table(
     plain("traceparent", sa.Text, nullable=True),
     # The exact bytes, kept while a record of the batch lies in quarantine.
     personal("payload", sa.LargeBinary),
+    plain("signature", sa.Text, nullable=True),  # as it came: over source, epoch, sequence and sha256
+    plain("signed_by", sa.Text, nullable=True),  # the identity it was found to be of
     sa.UniqueConstraint("source_id", "epoch", "sequence"),
     sa.CheckConstraint("received = accepted + superseded + quarantined", name="conserved"),
     sa.CheckConstraint("sequence >= 1", name="sequence"),
 )
+
+# A source's word that it had nothing to send after a batch. `stated_at` is its own clock and decides nothing.
+source_attestation = sa.Table(
+    "source_attestation",
+    metadata,
+    plain("attestation_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("source_id", sa.Text),
+    plain("epoch", sa.Text),
+    plain("up_to_sequence", sa.BigInteger),
+    plain("stated_at", sa.DateTime(timezone=True), nullable=True),
+    plain("noted_at", sa.DateTime(timezone=True)),
+    sa.CheckConstraint("up_to_sequence >= 0", name="up_to_sequence"),
+)
+sa.Index(None, source_attestation.c.source_id, source_attestation.c.noted_at)
+sa.Index(None, batch.c.source_id, batch.c.landed_at)
 
 record_tables: dict[RecordKind, sa.Table] = {kind: _record_table(kind) for kind in RecordKind}
 
@@ -144,12 +162,13 @@ record_head = sa.Table(
     metadata,
     plain("source_id", sa.Text, primary_key=True),
     personal("source_record_id", sa.Text, primary_key=True),
-    plain("record_id", sa.BigInteger, unique=True),
+    plain("record_id", sa.BigInteger),  # in no index: a head that moves within its page costs none of them a write
     plain("source_version", sa.BigInteger),
     plain("kind", sa.Text),
     plain("province_code", sa.Text, index=True),
     # The unit its newest version on the old list named: what the register itself knew before the merger.
     plain("former_unit_code", sa.Text, nullable=True),
+    postgresql_with={"fillfactor": 80},  # room in each page for heads that move
 )
 
 finding = sa.Table(
@@ -188,6 +207,22 @@ stream_form = sa.Table(
     plain("share", sa.Double),
     plain("evidence", sa.BigInteger),
     plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id")),  # in which it was seen
+)
+
+# Numbers the batches of single records in the ledger. They may have gaps: no sender counts them.
+single_sequence = sa.Sequence("single_sequence", metadata=metadata)
+
+# One record of an online system each; (source_id, request_id) is its idempotency key for ever.
+submission = sa.Table(
+    "submission",
+    metadata,
+    plain("source_id", sa.Text, primary_key=True),
+    plain("request_id", pg.UUID(as_uuid=True), primary_key=True),
+    plain("sha256", sa.LargeBinary),  # of the record
+    plain("receipt_id", pg.UUID(as_uuid=True), sa.ForeignKey("batch.receipt_id")),
+    plain("row", sa.Integer),
+    plain("verdict", sa.Text),
+    closed_set("verdict", SubmissionVerdict),
 )
 
 # --- lifecycle ----------------------------------------------------------------------------------------------
@@ -229,6 +264,38 @@ update_move = sa.Table(
     plain("from_state", sa.Text, nullable=True),
     plain("to_state", sa.Text),
     plain("cause", sa.Text),
+)
+
+sa.Index(
+    "update_move_unsigned_idx",
+    update_move.c.record_id,
+    postgresql_where=update_move.c.to_state == sa.literal_column(f"'{State.AWAITING_SIGNATURE}'"),
+)
+
+# The versions kept back from becoming heads (lifecycle.KEPT_BACK), for as long as they are.
+kept_version = sa.Table(
+    "kept_version",
+    metadata,
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("kind", sa.Text),
+    plain("source_id", sa.Text),
+    personal("source_record_id", sa.Text, nullable=False),
+    plain("source_version", sa.BigInteger),
+    plain("follows_version", sa.BigInteger, nullable=True),
+    personal("died_on", sa.Date),  # the death that an officer has to sign; null where none has to
+    sa.Index("kept_version_source_id_source_record_id_idx", "source_id", "source_record_id"),
+)
+
+# Officers' signatures under civil-status events, one an update; appended and never updated.
+officer_signature = sa.Table(
+    "officer_signature",
+    metadata,
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("source_id", sa.Text),
+    personal("jws", sa.Text, nullable=False),  # OfficerSignature.signature of the wire, as it came
+    personal("officer", sa.Text, nullable=False),  # the identity it was found to be of
+    plain("signed_at", sa.DateTime(timezone=True)),  # by the officer's clock
+    plain("received_at", sa.DateTime(timezone=True)),
 )
 
 # --- units --------------------------------------------------------------------------------------------------
@@ -356,6 +423,8 @@ def _golden_table(kind: RecordKind) -> sa.Table:
 # One row a published version; append-only. `provenance` names, per field, the record it was taken from.
 golden_tables: dict[RecordKind, sa.Table] = {kind: _golden_table(kind) for kind in RecordKind}
 
+sa.Index("golden_person_personal_number_idx", golden_tables[RecordKind.PERSON].c.personal_number)
+
 golden_head = sa.Table(
     "golden_head",
     metadata,
@@ -394,7 +463,21 @@ judgement = sa.Table(
     plain("steward", sa.Text),
     plain("judged_at", sa.DateTime(timezone=True)),
     plain("reverses", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), nullable=True, unique=True),
+    plain("needs_approval", sa.Boolean, server_default=sa.false()),  # a proposal until a second person approves it
     closed_set("decision", Decision),
+    sa.UniqueConstraint("judgement_id", "steward"),
+)
+
+# The second pair of eyes on a judgement. That it is another person's is held here, whatever statement is run.
+approval = sa.Table(
+    "approval",
+    metadata,
+    plain("judgement_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("proposer", sa.Text),
+    plain("approver", sa.Text),
+    plain("approved_at", sa.DateTime(timezone=True)),
+    sa.ForeignKeyConstraint(["judgement_id", "proposer"], ["judgement.judgement_id", "judgement.steward"]),
+    sa.CheckConstraint("lower(approver) <> lower(proposer)", name="two_persons"),
 )
 
 # --- feed ---------------------------------------------------------------------------------------------------
@@ -471,6 +554,10 @@ consumer_grant = sa.Table(
     plain("of_record", sa.Boolean),  # the registry whose outcome closes an update of this kind
     plain("purpose", sa.Text),
     plain("legal_reference", sa.Text),
+    plain("identity_uri", sa.Text, nullable=True),  # who may speak for it; null: nobody who shows a certificate
+    plain("province_codes", pg.ARRAY(sa.Text), server_default=sa.text("'{}'::text[]")),  # none: the whole country
+    plain("granted_from", sa.Date, nullable=True),
+    plain("granted_until", sa.Date, nullable=True),  # the last day
 )
 sa.Index(
     "consumer_grant_of_record_key", consumer_grant.c.kind, unique=True, postgresql_where=consumer_grant.c.of_record
@@ -495,4 +582,38 @@ run = sa.Table(
     plain("province_code", sa.Text, nullable=True),
     plain("ran_at", sa.DateTime(timezone=True)),
     plain("counts", pg.JSONB),
+)
+
+# --- grants -------------------------------------------------------------------------------------------------
+
+# Who may write about whom, appended and never updated: of each source the newest entry stands, and grants or revokes.
+source_grant = sa.Table(
+    "source_grant",
+    metadata,
+    plain("entry_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("source_id", sa.Text),
+    plain("kind", sa.Text),
+    plain("province_codes", pg.ARRAY(sa.Text)),
+    plain("identity_uris", pg.ARRAY(sa.Text)),
+    plain("signature_required", sa.Boolean),
+    plain("purpose", sa.Text),
+    plain("legal_reference", sa.Text),
+    plain("granted_from", sa.Date),
+    plain("granted_until", sa.Date, nullable=True),  # the last day
+    plain("is_revoked", sa.Boolean),
+    plain("recorded_at", sa.DateTime(timezone=True)),
+    plain("recorded_by", sa.Text),
+    sa.Index("source_grant_source_id_entry_id_idx", "source_id", "entry_id"),
+)
+
+# What somebody tried without a grant, written by a trigger of the database: ids and counts only.
+security_event = sa.Table(
+    "security_event",
+    metadata,
+    plain("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("occurred_at", sa.DateTime(timezone=True)),
+    plain("kind", sa.Text),
+    plain("source_id", sa.Text),
+    plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id")),
+    plain("records", sa.Integer),
 )

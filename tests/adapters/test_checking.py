@@ -92,6 +92,18 @@ def test_death_before_the_birth_is_told_and_both_are_kept(
     assert _said(PERSON, [row]) == ({(0, "DEATH_BEFORE_BIRTH", "day of the death")} if is_before else set())
 
 
+@pytest.mark.parametrize(
+    ("version", "follows", "is_told"), [(2, 1, False), (2, None, False), (None, 1, False), (2, 2, True), (2, 3, True)]
+)
+def test_a_version_that_follows_no_earlier_one_is_told(version: int | None, follows: int | None, is_told: bool) -> None:
+    moment = next(one for one in PERSON.mappings if "source_version" in one.targets)
+    before = replace(moment, sources=("truoc",), targets=("follows_version",))
+    dialect = replace(PERSON, mappings=(*PERSON.mappings, before))
+    row = {"source_version": version, "follows_version": follows}
+
+    assert _said(dialect, [row]) == ({(0, "PREDECESSOR_NOT_EARLIER", None)} if is_told else set())
+
+
 def test_insurance_that_began_before_the_birth_is_told() -> None:
     row = {"birth_year": 2025, "birth_month": 6, "birth_day": 1, "valid_from": date(2025, 5, 31)}
 

@@ -39,7 +39,7 @@ def test_every_folder_of_tests_is_a_package():
 
 def test_tests_lie_where_what_they_test_lies():
     """tests/<package>/… mirrors <package>/…; these folders are about more than one package."""
-    about_all = {"architecture", "bad_input", "benchmarks", "end_to_end", "fuzzing", "nemesis"}
+    about_all = {"architecture", "bad_input", "benchmarks", "end_to_end", "faults", "fuzzing", "nemesis"}
     folders = {path.parent.relative_to(ROOT / "tests") for path in files(".py", under="tests")}
 
     astray = [

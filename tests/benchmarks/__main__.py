@@ -7,6 +7,7 @@ indexes, and COPY TO. `normalise` compares the columnar rules with the same rule
 
 import argparse
 import asyncio
+import json
 import os
 import platform
 import sys
@@ -22,11 +23,13 @@ from adapters import simulator
 from adapters.canonical import SCHEMAS, RecordKind
 from reconciliation.store import embedded, feed
 from reconciliation.store.engine import connect as connect_store
-from tests.benchmarks import normalising
+from tests.benchmarks import intake, normalising, online
 from tests.benchmarks.feeding import copy_out_limit, pull
-from tests.benchmarks.intake import copy_limit, gateway, push
+from tests.benchmarks.intake import copy_limit, gateway, push_files
 from tests.benchmarks.measuring import Line, rate, share
 from tests.benchmarks.reconciling import PROVINCES, reconcile
+
+BENCHMARKS = {"normalise": normalising, "intake": intake, "online": online}
 
 
 def main() -> int:
@@ -34,14 +37,38 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="make bench", description=__doc__)
     options.add_argument("--records", type=int, default=60_000)
     options.add_argument("--seed", type=int, default=1)
-    normalising.add_command(options.add_subparsers(dest="benchmark"))
-    chosen = options.parse_args()
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, seed {chosen.seed}"
-    )
-    if chosen.benchmark == "normalise":
-        return normalising.main(chosen)
-    return everything(chosen.seed, chosen.records)
+    commands = options.add_subparsers(dest="benchmark", metavar=" ".join(BENCHMARKS))
+    for benchmark in BENCHMARKS.values():
+        benchmark.add_command(commands)
+    calls = each(sys.argv[1:])
+    runs = [options.parse_known_args(call) for call in calls]
+    if strange := set.intersection(*(set(unknown) for _, unknown in runs)):
+        options.error(f"unrecognized arguments: {' '.join(sorted(strange))}")
+    seed = runs[0][0].seed
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, seed {seed}")
+    if runs[0][0].benchmark is None:
+        return everything(seed, runs[0][0].records)
+    return max(run_all([chosen for chosen, _ in runs]))
+
+
+def each(arguments: list[str]) -> list[list[str]]:
+    """The arguments of each benchmark that is named; one takes of the options those that it knows."""
+    named = [one for one in arguments if one in BENCHMARKS]
+    if not named:
+        return [arguments]
+    first = arguments.index(named[0])
+    others = [one for one in arguments[first:] if one not in BENCHMARKS]
+    return [[*arguments[:first], name, *others] for name in named]
+
+
+def run_all(runs: list[argparse.Namespace]) -> Iterator[int]:
+    """One benchmark after the other; the file of --json holds the figures of all."""
+    figures: dict[str, object] = {}
+    for chosen in runs:
+        yield BENCHMARKS[chosen.benchmark].main(chosen)
+        if chosen.json:
+            figures |= json.loads(chosen.json.read_text(encoding="utf-8"))
+            chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def everything(seed: int, records: int) -> int:
@@ -74,7 +101,7 @@ def run(server: embedded.EmbeddedPostgres, folder: Path, files: list[simulator.E
     with gateway(url, folder) as address:
         yield (
             "intake: push to receipt, 18 sources",
-            rate(files, lambda: asyncio.run(push(address, files))),
+            rate(files, lambda: push_files(address, files)),
             share(limit),
         )
         engine = connect_store(url)

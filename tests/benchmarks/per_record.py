@@ -78,6 +78,26 @@ def normalise_records(
     return result
 
 
+class SingleRecords:
+    """Normalises records that come alone: what depends on the source only is made once. Not for two threads at once."""
+
+    def __init__(self, source: Source, exported_on: date) -> None:
+        self._source, self._exported_on = source, exported_on
+        self._columns = [_Column(mapping, exported_on) for mapping in source.dialect.mappings]
+        self._vintage = source.unit_vintage(exported_on)
+
+    def normalise(self, record: dict[str, Value]) -> Result:
+        """One record, on the code list that its source declares."""
+        result, batch = Result(), _Batch(self._source, self._exported_on)
+        found: list[tuple[str, str, str | None]] = []
+        row: dict[str, Any] = {"unit_vintage": self._vintage}
+        for column in self._columns:
+            column.normalise(record, row, found)
+        batch.check(row, found)
+        _add(result, batch, 0, row=row, found=found, raw=None)
+        return result
+
+
 class _Column:
     """One mapping, ready to be applied to records."""
 

@@ -49,6 +49,9 @@ _STYLES = {
         r"(?P<d>[0-9]{1,2})/(?P<m>[0-9]{1,2})/(?P<y>[0-9]{4}) (?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})"
     ),
     "yyyy-mm-dd": re.compile(r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"),
+    "yyyy-mm-ddTHH:MM:SS": re.compile(
+        r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2}):(?P<S>[0-9]{2})"
+    ),
 }
 _MONTH_LENGTHS = (31, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -209,7 +212,7 @@ def moment(
     parts = _date_parts(value, found, styles, exported_on)
     if parts is None:
         return None, None
-    year, month, day, hour, minute = parts
+    year, month, day, hour, minute, second = parts
     if not month or not day:
         found.append(("DATE_INCOMPLETE", shape(value)))
         return None, None
@@ -217,19 +220,24 @@ def moment(
     if when > exported_on:
         found.append(("DATE_IN_FUTURE", shape(value)))
         return None, None
-    return (when.toordinal() - 719_163) * 86_400 + hour * 3600 + minute * 60 - 25_200, when
+    return (when.toordinal() - 719_163) * 86_400 + hour * 3600 + minute * 60 + second - 25_200, when
+
+
+def past_day(value: str, found: Found, *, styles: Sequence[re.Pattern[str]], exported_on: date) -> tuple[date | None]:
+    """A whole day that has come."""
+    return (moment(value, found, styles=styles, exported_on=exported_on)[1],)
 
 
 def _date_parts(
     value: str, found: Found, styles: Sequence[re.Pattern[str]], exported_on: date
-) -> tuple[int, int, int, int, int] | None:
+) -> tuple[int, int, int, int, int, int] | None:
     for style in styles:
         match = style.fullmatch(value)
         if match is None:
             continue
         stated = {name: int(digits) for name, digits in match.groupdict().items()}
         month, day = stated.get("m", 0), stated.get("d", 0)
-        hour, minute = stated.get("H", 0), stated.get("M", 0)
+        hour, minute, second = stated.get("H", 0), stated.get("M", 0), stated.get("S", 0)
         if "yy" in stated:
             recent = 2000 + stated["yy"]
             year = (
@@ -242,14 +250,14 @@ def _date_parts(
         leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
         # Without a month no day can be told impossible but one above 0.
         limit = 0 if month == 0 else 0 if month > 12 else _MONTH_LENGTHS[month] + leap
-        if month > 12 or day > limit or hour > 23 or minute > 59:
+        if month > 12 or day > limit or hour > 23 or minute > 59 or second > 59:
             break
         if not 1900 <= year <= 2100:
             found.append(("DATE_OUT_OF_RANGE", shape(value)))
             return None
         if "yy" in stated:
             found.append(("CENTURY_ASSUMED", None))
-        return year, month, day, hour, minute
+        return year, month, day, hour, minute, second
     found.append(("DATE_INVALID", shape(value)))
     return None
 
@@ -297,10 +305,14 @@ def last_step(name: str, mapping: ColumnMapping, exported_on: date) -> Callable[
             for word, meaning in words.items():
                 folded.setdefault(_key(word), meaning)
             return partial(listed, words=words, folded=folded)
-        case "partial_date" | "moment":
+        case "partial_date" | "moment" | "past_day":
             styles = [_STYLES[style] for style in mapping.styles]
-            date_step = partial_date if name == "partial_date" else moment
-            return partial(date_step, styles=styles, exported_on=exported_on)
+            date_steps: dict[str, Callable[..., tuple[Any, ...]]] = {
+                "partial_date": partial_date,
+                "moment": moment,
+                "past_day": past_day,
+            }
+            return partial(date_steps[name], styles=styles, exported_on=exported_on)
         case _:
             return partial(_only, step=TEXT_STEPS[name])
 

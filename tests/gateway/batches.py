@@ -60,7 +60,7 @@ def outgoing(sequence: int, payload: bytes, format_: BatchFormat = BatchFormat.S
     return Outgoing(sequence=sequence, payload=payload, format=format_, exported_on=EXPORTED_ON)
 
 
-def typed(count: int, *, first: int = 0) -> bytes:
+def typed(count: int, *, first: int = 0, unit_code: str = "02647") -> bytes:
     """Encoded typed records of `count` people."""
     return records_pb2.TypedRecords(
         persons=[
@@ -70,7 +70,7 @@ def typed(count: int, *, first: int = 0) -> bytes:
                 full_name=f"{FAMILY[number % 11]} A {GIVEN[number % 13]}",
                 birth_date="1980",
                 sex=records_pb2.SEX_MALE,
-                unit_code="02647",
+                unit_code=unit_code,
             )
             for number in range(first, first + count)
         ]

@@ -6,7 +6,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +22,9 @@ import sqlalchemy as sa
 
 from adapters import catalogue
 from gateway import server
-from gateway.client import connect
+from gateway.client import Credentials, connect
 from gateway.settings import Settings
+from tests.gateway.certificates import Certified
 
 NOW = datetime(2025, 7, 15, 3, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -28,18 +35,35 @@ Spawn = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 
 @pytest.fixture
 def serve(engine: sa.Engine) -> Serve:
-    """`async with serve(**settings) as channel`: a gateway in this process and a client's channel to it."""
+    """`async with serve(**settings) as channel`: a gateway in this process and a client's channel to it.
+
+    With `tls=certified` it demands certificates, and the channel shows `credentials`, by default the operator's.
+    """
 
     @asynccontextmanager
-    async def serving(**settings: object) -> AsyncIterator[grpc.aio.Channel]:
-        chosen = Settings(**{"port": 0, "sequence_seconds": 0.05, "drain_seconds": 5, **settings})
+    async def serving(
+        *,
+        tls: Certified | None = None,
+        credentials: Credentials | None = None,
+        clock: Callable[[], datetime] = lambda: NOW,
+        **settings: object,
+    ) -> AsyncIterator[grpc.aio.Channel]:
+        certificates = tls.settings() if tls else {}
+        chosen = Settings(**{"port": 0, "sequence_seconds": 0.05, "drain_seconds": 5, **certificates, **settings})
+        shown = credentials or (tls.operator if tls else None)
         async with (
-            server.running(engine, chosen, catalogue=catalogue.load(), clock=lambda: NOW) as gateway,
-            connect(gateway.address) as channel,
+            server.running(engine, chosen, catalogue=catalogue.load(), clock=clock) as gateway,
+            connect(gateway.address, credentials=shown) as channel,
         ):
             yield channel
 
     return serving
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Certified:
+    """An authority of the test's own, with a gateway's certificate."""
+    return Certified.make(tmp_path / "pki")
 
 
 def free_port() -> int:
@@ -51,19 +75,28 @@ def free_port() -> int:
 
 @pytest.fixture
 def spawn(database_url: str) -> Spawn:
-    """`with spawn(port, **variables) as process`: a gateway in a process of its own, ended if it still runs."""
+    """`with spawn(port, **variables) as process`: a gateway in a process of its own, ended if it still runs.
+
+    What it logs goes to `log` if that is given.
+    """
 
     @contextmanager
-    def spawning(port: int, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    def spawning(port: int, *, log: Path | None = None, **variables: str) -> Iterator["subprocess.Popen[str]"]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("LIENTHONG_")},
             "LIENTHONG_DATABASE_URL": database_url,
             "LIENTHONG_PORT": str(port),
             **variables,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-        )
+        with log.open("wb") if log else nullcontext() as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gateway"],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == f"gateway: 127.0.0.1:{port}\n"

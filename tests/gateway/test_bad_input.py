@@ -97,7 +97,7 @@ def test_a_field_of_a_newer_release_is_left_out_and_told_and_a_removed_value_is_
     newer = known.SerializeToString() + b"\xfa\x7f\x03abc"  # field 2,047, three bytes
     payload = b"\x0a" + bytes([len(newer)]) + newer
 
-    result = receiving.normalise(_batch(payload), source=source, stated=1)
+    result = receiving.normalise(_batch(payload), source=source, stated=1, province_codes=[source.province_code])
 
     told = [(one["row"], one["column"], one["code"]) for one in result.findings.to_pylist()]
     assert told[0] == (-1, None, "SCHEMA_NEWER")
@@ -113,7 +113,7 @@ def test_a_nest_without_an_end_is_refused_and_no_crash() -> None:
 
     for payload in (nest, b"\x0a" + encoded_length(len(nest)) + nest):
         with pytest.raises(RejectedCallError) as caught:
-            receiving.normalise(_batch(payload), source=source, stated=0)
+            receiving.normalise(_batch(payload), source=source, stated=0, province_codes=[source.province_code])
         assert caught.value.reason is Reason.UNREADABLE
 
 

@@ -200,7 +200,7 @@ def test_the_doctor_says_what_is_well_and_findings_are_told_by_receipt(
 
     assert well[0] == 0
     assert {check["name"]: check["is_well"] for check in lines(well[1])} == dict.fromkeys(
-        ("settings", "sources", "database", "gateway", "clock"), True
+        ("settings", "sources", "certificates", "database", "gateway", "clock"), True
     )
     assert ill[0] == 1
     assert {check["name"] for check in lines(ill[1]) if not check["is_well"]} == {"gateway", "clock"}

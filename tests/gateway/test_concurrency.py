@@ -24,10 +24,11 @@ SOURCES = {
 
 async def push(address: str, number: int, source_id: str, format_: BatchFormat) -> list[Answer]:
     first = 10_000 * number
+    unit_code = {"01": "00004", "15": "02647", "68": "22918"}[SOURCES[source_id][0]]
     payloads = [
-        typed(PEOPLE, first=first + PEOPLE * batch)
+        typed(PEOPLE, first=first + PEOPLE * batch, unit_code=unit_code)
         if format_ is BatchFormat.TYPED_RECORDS
-        else people(first + PEOPLE * batch, PEOPLE, ma_xa="22918" if source_id.startswith("lam") else "00004")
+        else people(first + PEOPLE * batch, PEOPLE, ma_xa=unit_code)
         for batch in range(BATCHES)
     ]
     batches = [outgoing(sequence, payload, format_) for sequence, payload in enumerate(payloads, start=1)]

@@ -10,7 +10,7 @@ from adapters.errors import RejectedBatchError, RejectionReason
 from gateway.errors import DOMAIN, VERDICTS, Reason, RejectedCallError, as_markdown, explain
 from gateway.v1.error_reason_pb2 import ErrorReason
 from gateway.wire.faults import read_status, write_status
-from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError
+from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError, StoreFullError
 from tests.golden import Golden
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +102,36 @@ def test_a_status_carries_all_the_details_and_reads_back() -> None:
     assert fault.help_url == "docs/error-reasons.md#too_large"
     assert fault.vi.startswith(VERDICTS[Reason.TOO_LARGE].vi)
     assert fault.en.startswith(VERDICTS[Reason.TOO_LARGE].en)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_told_in_both_languages_with_a_link_and_what_to_do_next(reason: Reason) -> None:
+    own_id = "6f1c2a44-90a1-4c3e-8a55-0d6a2f0b7d11"
+
+    status = write_status(explain(RejectedCallError(reason, "It is so.")), help_url="docs/page", request_id=own_id)
+
+    fault, verdict, request = read_status(status), VERDICTS[reason], error_details_pb2.RequestInfo()
+    assert (fault.vi, fault.en) == (f"{verdict.vi} {verdict.fix_vi}", f"{verdict.en} {verdict.fix_en}")
+    assert fault.vi.isascii() is False
+    assert fault.help_url == f"docs/page#{reason.lower()}"
+    assert f"\n## {reason}\n" in (ROOT / "docs/error-reasons.md").read_text()
+    assert fault.retry_seconds == verdict.retry_seconds
+    assert [detail.Unpack(request) for detail in status.details].count(True) == 1
+    assert request.request_id == own_id
+
+
+def test_a_full_store_asks_to_come_back_later_and_is_no_lost_one() -> None:
+    explanation = explain(StoreFullError("full"))
+
+    assert explanation.reason is Reason.STORE_FULL
+    assert explanation.verdict.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert explanation.retry_seconds == 30
+
+
+def test_a_stated_time_to_come_again_is_told_instead_of_the_usual_one() -> None:
+    error = RejectedCallError(Reason.RATE_EXCEEDED, "Too fast.", retry_seconds=7.25)
+
+    assert read_status(write_status(explain(error), help_url="docs")).retry_seconds == 7.25
 
 
 def test_the_page_of_reasons_is_the_table(golden: Golden) -> None:

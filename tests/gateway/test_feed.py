@@ -172,7 +172,7 @@ def test_cursors_are_opened_only_for_whom_they_were_sealed(serve: Serve, engine:
         "cut": "CURSOR_INVALID",
         "another's": "CURSOR_INVALID",
         "made up": "CURSOR_INVALID",
-        "no consumer": "CURSOR_INVALID",  # the cursor is not theirs, and that is all they are told
+        "no consumer": "CONSUMER_UNKNOWN",
         "no name": "CONSUMER_UNKNOWN",
         "a name with a NUL": "CONSUMER_UNKNOWN",
         "another epoch": "CURSOR_EPOCH",

@@ -17,7 +17,15 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from adapters import catalogue
 from gateway import server
-from gateway.client import IntakeClient, Landed, RetryableGatewayError, StatusClient, UnitsClient, connect
+from gateway.client import (
+    IntakeClient,
+    Landed,
+    RejectedByGatewayError,
+    RetryableGatewayError,
+    StatusClient,
+    UnitsClient,
+    connect,
+)
 from gateway.settings import Settings
 from gateway.v1 import intake_pb2_grpc, units_pb2, units_pb2_grpc
 from gateway.wire.faults import read_call_error
@@ -30,6 +38,8 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_a_unary_call_without_a_deadline_is_refused(serve: Serve) -> None:
+    """The time-out of the service config is none: gRPC keeps it to itself."""
+
     async def run() -> str:
         async with serve() as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -190,6 +200,24 @@ def cut_off(server_url: sa.URL, database: str) -> Iterator[None]:
             yield
         finally:
             connection.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+
+
+def test_a_call_is_tried_again_by_grpc_itself_until_the_database_is_back(
+    serve: Serve, engine: sa.Engine, server_url: sa.URL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run() -> str:
+        async with serve() as channel:
+            with cut_off(server_url, str(engine.url.database)):
+                asking = asyncio.create_task(
+                    StatusClient(channel).by_record(source_id=JSONL_SOURCE, source_record_id="P0000001")
+                )
+                while "STORE_UNAVAILABLE" not in capsys.readouterr().err:
+                    await asyncio.sleep(0.02)
+            with pytest.raises(RejectedByGatewayError) as caught:
+                await asking
+            return caught.value.fault.reason
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == "UPDATE_UNKNOWN"
 
 
 def test_a_database_that_goes_away_is_unavailable_and_comes_back_by_itself(

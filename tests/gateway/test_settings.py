@@ -36,6 +36,12 @@ def test_every_value_is_read_in_its_own_type() -> None:
     assert settings.failpoint == ArmedFailpoint(Failpoint.AFTER_COMMIT_BEFORE_RECEIPT, 3)
 
 
+def test_a_failpoint_may_pause_instead() -> None:
+    armed = read({"LIENTHONG_FAILPOINT": "before_commit:2:pause"}).failpoint
+
+    assert armed == ArmedFailpoint(Failpoint.BEFORE_COMMIT, 2, pauses=True)
+
+
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
@@ -44,8 +50,10 @@ def test_every_value_is_read_in_its_own_type() -> None:
         ("LIENTHONG_REFLECTION", "yes"),
         ("LIENTHONG_PUSH_STREAMS", "0"),
         ("LIENTHONG_DRAIN_SECONDS", "nan"),
+        ("LIENTHONG_TLS_LOOK_SECONDS", "61"),
         ("LIENTHONG_FAILPOINT", "before_commit:0"),
         ("LIENTHONG_FAILPOINT", "now"),
+        ("LIENTHONG_FAILPOINT", "before_commit:1:sleep"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(variable: str, text: str) -> None:
@@ -64,4 +72,5 @@ def test_only_the_settings_and_the_terminal_read_the_environment() -> None:
         if re.search(r"os\.(environ|getenv)", path.read_text())
     }
 
-    assert {path for path in readers if not path.startswith("cli/")} == {"settings.py"}
+    # An agent's settings name the variable that holds the address of its province's database.
+    assert {path for path in readers if not path.startswith("cli/")} == {"settings.py", "agent/query.py"}

@@ -11,7 +11,7 @@ from adapters.canonical import RecordKind
 from adapters.normalise import normalise_rows
 from gateway.caps import MAX_RECORDS
 from gateway.errors import Reason, RejectedCallError
-from gateway.typed import as_typed, holds_newer_fields, read_typed
+from gateway.typed import as_typed, check_record, holds_newer_fields, join_records, read_typed
 from gateway.v1 import records_pb2
 from tests.gateway.batches import typed
 
@@ -130,3 +130,35 @@ def test_a_value_of_an_enum_that_this_release_does_not_know_is_a_finding() -> No
 
     assert normalised.table["sex"].to_pylist() == [None]
     assert [(row["column"], row["code"]) for row in normalised.findings.to_pylist()] == [("sex", "CODE_UNKNOWN")]
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8))
+def test_joined_records_are_what_protobuf_would_write(records: list[bytes]) -> None:
+    tag = b"\x0a"
+    whole = b"".join(tag + _encoded_length(len(record)) + record for record in records)
+
+    assert join_records(records, kind=RecordKind.PERSON) == whole
+
+
+def _encoded_length(length: int) -> bytes:
+    return bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
+
+
+@pytest.mark.parametrize("kind", list(RecordKind))
+def test_joined_records_are_read_as_they_were_sent(kind: RecordKind) -> None:
+    message = getattr(records_pb2, f"{kind.capitalize()}Record")
+    records = [message(source_record_id=f"{n}" * 200).SerializeToString() for n in range(3)]
+
+    read = read_typed(join_records(records, kind=kind), kind=kind)
+
+    assert read["source_record_id"].to_pylist() == [f"{n}".encode() * 200 for n in range(3)]
+
+
+def test_a_record_is_looked_at_without_reading_its_text() -> None:
+    check_record(records_pb2.PersonRecord(hamlet="Tổ 3").SerializeToString(), kind=RecordKind.PERSON)
+    check_record(b"\x3a\x02\xff\xfe", kind=RecordKind.PERSON)  # a name that is not UTF-8 is for the rules to say
+
+    with pytest.raises(RejectedCallError) as caught:
+        check_record(b"\x0a\x7fcut off", kind=RecordKind.PERSON)
+
+    assert caught.value.reason is Reason.UNREADABLE

@@ -55,6 +55,7 @@ def test_numbers_of_persons_are_refused_in_every_text_shape() -> None:
         ("status_code", "UNAVAILABLE"),
         ("owner", "15/steward"),
         ("owner", "social-insurance/registry"),
+        ("owner", "yen-bai.population/sender"),
         ("method", "/gateway.v1.IntakeService/Push"),
         ("place", "landing.py:12 land > __init__.py:3 <module>"),
         ("run_id", "scheduled__2026-07-01T00:00:00+00:00"),

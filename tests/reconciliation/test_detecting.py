@@ -13,6 +13,7 @@ from reconciliation import detecting
 from reconciliation.detecting import DOUBTS, FACTS, HOLDS
 from reconciliation.lifecycle import PENDING
 from reconciliation.model import CaseKind
+from reconciliation.standing import ELSEWHERE
 
 CANARY = {"personal_number": "015180000017", "insurance_number": "0123456789", "name_key": "lo may thi"}
 
@@ -39,7 +40,7 @@ def book(key: str, **said: object) -> dict[str, Any]:
 
 
 def found(*facts: dict[str, Any]) -> list[dict[str, Any]]:
-    cases = detecting.conflicts(pa.Table.from_pylist(list(facts), schema=FACTS)).to_pylist()
+    cases = detecting.conflicts(pa.Table.from_pylist(list(facts), schema=FACTS), ELSEWHERE.empty_table()).to_pylist()
     return [case | {"evidence": json.loads(case["evidence"])} for case in cases]
 
 

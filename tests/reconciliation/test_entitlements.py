@@ -1,5 +1,6 @@
 """A registries file is taken whole or refused with the registry and the field that are wrong."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ def test_the_shipped_file_names_one_registry_of_record_for_each_kind():
         ('"social-insurance"', '"population"', "population is there twice"),
         ("of_record = true", "of_record = false", "person needs one registry of record, not 0"),
         ("of_record = false", "of_record = true", "person needs one registry of record, not 2"),
+        (
+            "of_record = true",
+            'of_record = true\nprovince_codes = ["15"]',
+            "population: person is of record: for the whole",
+        ),
+        (
+            "of_record = true",
+            "of_record = true\ngranted_until = 2026-01-01",
+            "population: person is of record: for the whole",
+        ),
+        (
+            "of_record = false",
+            'of_record = false\nprovince_codes = "15"',
+            "person: province_codes has to be there, as a",
+        ),
+        (
+            "of_record = false",
+            'of_record = false\ngranted_until = "2026"',
+            "person: granted_until has to be there, as a date",
+        ),
     ],
 )
 def test_a_file_with_a_fault_is_refused_and_the_fault_named(changed, old, new, told):
@@ -54,3 +75,19 @@ def test_a_file_with_a_fault_is_refused_and_the_fault_named(changed, old, new, t
         changed(old, new)
 
     assert told in str(wrong.value)
+
+
+def test_a_registry_may_be_held_to_provinces_days_and_an_identity(changed):
+    grants = changed(
+        "of_record = false",
+        'of_record = false\nprovince_codes = ["15", "25"]\ngranted_from = 2025-08-01\ngranted_until = 2025-12-31',
+    )
+
+    limited = next(one for one in grants if one.consumer_id == "social-insurance" and one.kind is RecordKind.PERSON)
+    assert limited.province_codes == ("15", "25")
+    assert (limited.granted_from, limited.granted_until) == (date(2025, 8, 1), date(2025, 12, 31))
+    assert limited.identity_uri == "spiffe://lienthong/consumer/social-insurance"
+    named = changed(
+        'consumer_id = "population"', 'consumer_id = "population"\nidentity_uri = "spiffe://other/consumer/x"'
+    )
+    assert named[0].identity_uri == "spiffe://other/consumer/x"

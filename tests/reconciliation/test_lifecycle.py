@@ -69,14 +69,16 @@ def test_what_is_pending_has_not_been_given_to_a_registry():
 @pytest.mark.parametrize("state", list(State))
 def test_a_state_has_an_owner_and_a_deadline_or_neither(state):
     since = at("2025-09-03T10:00")
-    owner = lifecycle.owner(state, province_code="15", consumer_id="population")
+    owner = lifecycle.owner(state, province_code="15", source_id="yen-bai.population", consumer_id="population")
     deadline = lifecycle.deadline(state, since=since)
 
     assert (owner is None) == (deadline is None) == (state in TERMINAL)
     if owner is not None and deadline is not None:
         who, role = owner.split("/")
         assert (who, Role(role)) == (
-            {Role.OPERATOR: "gateway", Role.REGISTRY: "population"}.get(WAITING[state].role, "15"),
+            {Role.OPERATOR: "gateway", Role.REGISTRY: "population", Role.SENDER: "yen-bai.population"}.get(
+                WAITING[state].role, "15"
+            ),
             WAITING[state].role,
         )
         assert deadline > since
@@ -85,7 +87,12 @@ def test_a_state_has_an_owner_and_a_deadline_or_neither(state):
 @pytest.mark.parametrize("state", [State.AWAITING_PULL, State.AWAITING_OUTCOME])
 def test_a_registrys_state_needs_the_registrys_name(state):
     with pytest.raises(ValueError, match="registry"):
-        lifecycle.owner(state, province_code="15")
+        lifecycle.owner(state, province_code="15", source_id="yen-bai.population")
+
+
+def test_a_senders_state_needs_the_sources_name():
+    with pytest.raises(ValueError, match="sender"):
+        lifecycle.owner(State.AWAITING_PREDECESSOR, province_code="15", consumer_id="population")
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,27 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway import pki
 from gateway.cli.airflow import Airflow
 from gateway.cli.demo.stages import Stages
 from gateway.cli.family import Family, Member
 from gateway.cli.saying import say
+from gateway.client import Credentials
 from gateway.errors import GatewayError
+from gateway.identity import Identity, Role
+from gateway.pki import Authority
 from reconciliation.store import embedded
 from reconciliation.store.engine import Engine, connect
 
 GATEWAY_SECONDS = 60.0
+TRUST_DOMAIN = "lienthong"
 RECONCILE = "reconcile_records"
 _ADDRESS = re.compile(r"^gateway: (\S+:\d+)$", re.MULTILINE)
 
@@ -39,7 +44,15 @@ class House:
     airflow_ready: Future[None]
     trace_file: Path
     snapshots: Path
+    authority: Authority
     started_at: datetime
+
+    def credentials(self, role: Role, name: str) -> Credentials:
+        """A certificate of its own for one of the demo's parties, issued at once."""
+        certificate, key = _issue(self.authority, role, name)
+        return Credentials(
+            certificate_path=certificate, key_path=key, authorities_path=self.authority.folder / pki.CERTIFICATE
+        )
 
 
 @contextmanager
@@ -49,11 +62,12 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
     The folder keeps what is slow to make (the server's cluster, Airflow's metadata) for the next demo.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in ("snapshots", "logs"):
+    for left in ("snapshots", "logs", "pki"):
         shutil.rmtree(folder / left, ignore_errors=True)
     for traces in folder.glob("*traces.jsonl"):
         traces.unlink()
     (folder / "logs").mkdir()
+    authority = pki.init(folder / "pki", trust_domain=TRUST_DOMAIN, now=datetime.now(UTC))
     with stages.timed("postgresql", "PostgreSQL"):
         server = embedded.start(folder / "postgres")
     with ExitStack() as ending:
@@ -70,7 +84,7 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
         background = ending.enter_context(ThreadPoolExecutor(1))
         ending.callback(airflow.stop)
         with stages.timed("gateway", "gateway"):
-            address, metrics = _start_gateway(folder, url, ending)
+            address, metrics = _start_gateway(folder, url, authority, ending)
         ready = background.submit(_start_airflow, airflow, stages)
         engine = connect(url)
         ending.callback(engine.dispose)
@@ -84,18 +98,35 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
             airflow_ready=ready,
             trace_file=traces,
             snapshots=snapshots,
+            authority=authority,
             started_at=datetime.now(UTC),
         )
         say("Đang dừng", "Ending everything")
 
 
-def _start_gateway(folder: Path, url: str, ending: ExitStack) -> tuple[str, str]:
+def _issue(authority: Authority, role: Role, name: str, *, hosts: Sequence[str] = ()) -> tuple[Path, Path]:
+    """A certificate and its key, as files in the authority's folder."""
+    identity = Identity(trust_domain=authority.trust_domain, role=role, name=name)
+    issued = pki.issue(authority, identity, now=datetime.now(UTC), hosts=hosts)
+    certificate, key = (authority.folder / f"{role}-{name}.{kind}" for kind in ("pem", "key"))
+    pki.write_private(key, issued.key or b"")
+    pki.write_public(certificate, issued.certificate)
+    return certificate, key
+
+
+def _start_gateway(folder: Path, url: str, authority: Authority, ending: ExitStack) -> tuple[str, str]:
     """Start the gateway on a free port and return its address and that of its metrics, both host:port."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         metrics_port = reserved.getsockname()[1]
+    certificate, key = _issue(authority, Role.GATEWAY, "demo", hosts=["127.0.0.1", "localhost"])
     settings = {
         "LIENTHONG_DATABASE_URL": url,
+        "LIENTHONG_TLS_CERTIFICATE": str(certificate),
+        "LIENTHONG_TLS_KEY": str(key),
+        "LIENTHONG_TLS_AUTHORITIES": str(authority.folder / pki.CERTIFICATE),
+        "LIENTHONG_TLS_REVOCATIONS": str(authority.folder / pki.REVOCATIONS),
+        "LIENTHONG_TRUST_DOMAIN": TRUST_DOMAIN,
         "LIENTHONG_PORT": "0",
         "LIENTHONG_METRICS_PORT": str(metrics_port),
         "LIENTHONG_TRACE_FILE": str(folder / "gateway-traces.jsonl"),

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from gateway.cli.demo.house import House
 from gateway.client import FeedClient, connect
+from gateway.identity import Role
 from reconciliation.entitlements import read_grants
 from reconciliation.model import Outcome, OutcomeKind
 
@@ -33,11 +34,16 @@ def pull_everything(house: House) -> list[Pulled]:
 
 
 async def _pull_all(house: House, consumers: list[str]) -> list[Pulled]:
-    async with connect(house.gateway) as channel:
-        return await asyncio.gather(*(_pull(FeedClient(channel, consumer_id=one), one) for one in consumers))
+    return await asyncio.gather(*(_pull(house, one) for one in consumers))
 
 
-async def _pull(client: FeedClient, consumer_id: str) -> Pulled:
+async def _pull(house: House, consumer_id: str) -> Pulled:
+    """Over a connection of its own, under the certificate of that registry."""
+    async with connect(house.gateway, credentials=house.credentials(Role.CONSUMER, consumer_id)) as channel:
+        return await _follow(FeedClient(channel, consumer_id=consumer_id), consumer_id)
+
+
+async def _follow(client: FeedClient, consumer_id: str) -> Pulled:
     changes = refused = 0
     async for page in client.pages(page_size=PAGE):
         await client.acknowledge(page.next_cursor)

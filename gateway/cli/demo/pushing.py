@@ -12,6 +12,7 @@ from gateway.cli.demo.house import House
 from gateway.cli.demo.stages import Stages
 from gateway.client import IntakeClient, Landed, Outgoing, Refused, connect
 from gateway.errors import GatewayError
+from gateway.identity import Role
 from observability import telemetry
 from reconciliation.model import BatchFormat
 
@@ -44,13 +45,21 @@ async def _push(
     sources: Iterable[str],
     landed: Callable[[int], None],
 ) -> None:
-    async with connect(house.gateway) as channel, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for source_id in sources:
             files = simulator.exports(country, phase=phase, source_id=source_id)
-            group.create_task(_push_source(IntakeClient(channel), source_id, files, landed))
+            group.create_task(_push_source(house, source_id, files, landed))
 
 
 async def _push_source(
+    house: House, source_id: str, files: Iterator[simulator.ExportFile], landed: Callable[[int], None]
+) -> None:
+    """Over a connection of its own, under the certificate of that source."""
+    async with connect(house.gateway, credentials=house.credentials(Role.SOURCE, source_id)) as channel:
+        await _push_files(IntakeClient(channel), source_id, files, landed)
+
+
+async def _push_files(
     client: IntakeClient, source_id: str, files: Iterator[simulator.ExportFile], landed: Callable[[int], None]
 ) -> None:
     with telemetry.span("push", attributes={"source_id": source_id}) as span:

@@ -222,6 +222,7 @@ def _closing_panel(result: Result, house: House) -> Panel:
         f"gateway  {house.gateway}      metrics  http://{house.metrics}/metrics",
         f"Airflow  {house.airflow.address}   ({house.airflow.user} / {house.airflow.password})",
         f"PostgreSQL  {house.database_url}",
+        f"certificates  {house.authority.folder}",
         f"snapshots  {house.snapshots}      traces  {house.folder}/*traces.jsonl",
     ]
     return Panel("\n".join(lines), title="Liên Thông", title_align="left")

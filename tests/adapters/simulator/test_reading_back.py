@@ -151,7 +151,9 @@ def test_findings_are_those_of_the_faults_and_no_others(source_id: str, rates: s
         found = set(zip(*(single[name].to_pylist() for name in ("row", "column", "code")), strict=True))
 
         due, allowed = expected_findings(held, source)
-        assert due <= found <= allowed
+        assert due <= found
+        # A slip of the keyboard, or a name of another language, may look like a letter of another charset.
+        assert {one for one in found - allowed if one[2] != "CHARSET_DOUBTFUL"} == set()
 
 
 @each_rates

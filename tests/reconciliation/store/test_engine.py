@@ -14,6 +14,7 @@ from reconciliation.errors import RetryableStoreError
 from reconciliation.model import Cursor
 from reconciliation.store import copying, embedded, feed, landing, status, stuck, tables
 from reconciliation.store import engine as engines
+from tests.database import ship_grants
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 from tests.reconciliation.store.places import copied
 
@@ -56,6 +57,7 @@ def test_a_lost_database_can_be_asked_again_and_nothing_is_lost(place: Path, clu
     url = server.create_database("lost")
     engines.migrate(url)
     engine = engines.connect(url)
+    ship_grants(engine)
     land(engine, 1)
     record = {"source_id": "yen-bai.population", "source_record_id": f"{SOMEBODY} 1", "now": NOW}
     calls: list[Callable[[], object]] = [
@@ -213,3 +215,18 @@ def test_a_row_that_is_no_row_is_no_lost_database(engine):
         copying.copy_in(connection, tables.record_tables[RecordKind.PERSON], pa.table(columns))
 
     assert not isinstance(wrong.value, RetryableStoreError)
+
+
+def test_connections_that_a_restart_ended_are_replaced_and_nobody_notices(engine: sa.Engine) -> None:
+    with engine.connect() as one, engine.connect() as another:  # two lie in the pool afterwards
+        others = one.scalar(sa.text("SELECT pg_backend_pid()")), another.scalar(sa.text("SELECT pg_backend_pid()"))
+    killer = engines.connect(engine.url.render_as_string(hide_password=False), pool_size=1)
+    with killer.connect() as connection:
+        for pid in others:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    killer.dispose()
+
+    with engine.connect() as one, engine.connect() as another:
+        after = one.scalar(sa.text("SELECT pg_backend_pid()")), another.scalar(sa.text("SELECT pg_backend_pid()"))
+
+    assert set(after).isdisjoint(others)

@@ -3,6 +3,8 @@
 import random
 from datetime import timedelta
 
+import psycopg
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -12,7 +14,7 @@ from reconciliation.store import lifecycle_moves, tables
 from reconciliation.store.tables import update_move, update_state
 from tests.reconciliation.store.landings import NOW
 
-UPDATES = 6
+UPDATES = 12
 SEED = 20250701
 
 
@@ -30,9 +32,10 @@ def ids(*numbers: int) -> sa.Select[tuple[int]]:
 
 
 def begin(connection: sa.Connection, numbers: range) -> None:
-    lifecycle_moves.begin(
-        connection, ids(*numbers), kind="person", province_code="15", source_id="yen-bai.population", now=NOW
-    )
+    count = len(numbers)
+    columns = {"record_id": pa.array(numbers, pa.int64()), "source_id": pa.repeat("yen-bai.population", count)}
+    arrived = pa.table(columns | {"province_code": pa.repeat("15", count)})
+    lifecycle_moves.begin(connection, arrived, kind="person", now=NOW)
 
 
 def move(connection: sa.Connection, *numbers: int, to: State, cause: str = "TRIED", days: int = 0) -> int:
@@ -57,7 +60,8 @@ def history(connection: sa.Connection, number: int) -> list[tuple[str | None, st
         .where(update_move.c.record_id == number)
         .order_by(update_move.c.move_id)
     )
-    return [(row.from_state, row.to_state, row.cause) for row in connection.execute(query)]
+    landed = (None, str(State.AWAITING_RECONCILIATION), lifecycle_moves.LANDED)  # the ledger tells of it
+    return [landed, *((row.from_state, row.to_state, row.cause) for row in connection.execute(query))]
 
 
 def way_to(state: State) -> list[State]:
@@ -89,7 +93,9 @@ def test_every_pair_of_states_moves_if_and_only_if_that_is_legal(connection):
             after = stands(connection, number)
             if moved:
                 assert (after.state, after.cause, after.since) == (to, "TRIED", NOW)
-                assert after.owner == lifecycle.owner(to, province_code="15", consumer_id="population")
+                assert after.owner == lifecycle.owner(
+                    to, province_code="15", source_id="yen-bai.population", consumer_id="population"
+                )
                 assert after.deadline == lifecycle.deadline(to, since=NOW)
                 assert history(connection, number)[-1] == (origin, to, "TRIED")
             else:
@@ -149,7 +155,7 @@ def test_the_database_itself_refuses_an_update_that_is_not_either_owned_or_ended
 def test_a_state_nobody_knows_and_a_second_state_are_refused_too(connection):
     with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
         connection.execute(update_state.update().values(state="lost"))
-    with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
+    with pytest.raises(psycopg.errors.UniqueViolation), connection.begin_nested():
         begin(connection, range(1))
 
 

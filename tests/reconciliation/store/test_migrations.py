@@ -189,7 +189,7 @@ def stored(engine: sa.Engine) -> list[Grant]:
     query = sa.select(tables.consumer_grant, tables.consumer.c.name).join(tables.consumer)
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(tables.consumer_grant.c.consumer_id)).mappings()
-        found = [Grant(**{**row, "fields": tuple(row["fields"])}) for row in rows]
+        found = [Grant(**{**row, **{name: tuple(row[name]) for name in ("fields", "province_codes")}}) for row in rows]
     return by_name(found)
 
 

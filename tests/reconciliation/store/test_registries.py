@@ -1,7 +1,10 @@
 """A registry sees the fields of its grants, acknowledges what it holds, and says of each change what became of it."""
 
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +13,7 @@ from adapters.canonical import RecordKind
 from reconciliation.errors import RejectedRequestError
 from reconciliation.golden import GOLDEN_FIELDS
 from reconciliation.model import CaseKind, Outcome, OutcomeKind
-from reconciliation.store import cases, feed, tables
+from reconciliation.store import cases, feed, grants, tables
 from tests.reconciliation.store.changes import awaiting_pull, cursor, published, write
 from tests.reconciliation.store.landings import NOW
 
@@ -29,19 +32,17 @@ def states(engine: sa.Engine) -> list[str]:
 FIXED = ["feed_seq", "subject_id", "cause", "replaced_by", "traceparent"]
 
 # What each registry gets, written down a second time: a change of registries.toml has to be meant.
-GRANTED = {
-    "population": {
-        "person": "personal_number cmnd full_name birth_year birth_month birth_day sex ethnic_group died_on unit_code"
-        " hamlet address household_id household_number relation_to_head",
-        "household": "household_number former_number head_personal_number head_name member_count unit_code hamlet"
-        " address",
-    },
-    "social-insurance": {
-        "person": "personal_number full_name birth_year birth_month birth_day sex died_on unit_code",
-        "insurance": "person_id insurance_number personal_number full_name health_card scheme valid_from valid_to"
-        " first_clinic unit_code",
-    },
-}
+GOLDEN = Path(__file__).parent / "granted_fields.json"
+GRANTED: dict[str, dict[str, list[str]]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_the_fields_of_each_registry_are_those_that_were_accepted(engine, golden):
+    read = {
+        consumer_id: {str(grant.kind): list(grant.fields) for grant in held}
+        for consumer_id, held in grants.standing(engine).consumers.items()
+    }
+
+    golden.check(GOLDEN, json.dumps(read, indent=2) + "\n")
 
 
 @every_server
@@ -53,7 +54,7 @@ def test_a_registry_gets_the_fields_of_its_grants_and_no_other(engine, consumer_
             first = write(connection, f"{kind} 1", kind=kind, **values)
             write(connection, f"{kind} 1", kind=kind, cause="UPDATED", previous=first, **values)
     feed.sequence(engine)
-    granted = {kind: fields.split() for kind, fields in GRANTED[consumer_id].items()}
+    granted = GRANTED[consumer_id]
 
     page = feed.fetch(engine, consumer_id=consumer_id, after=cursor(engine, 0), limit=100)
     _, snapshot = feed.snapshot(engine, consumer_id=consumer_id)
@@ -122,6 +123,82 @@ def test_a_registry_whose_grant_is_taken_away_sees_nothing_more(engine):
         feed.fetch(engine, after=cursor(engine, 0), limit=1, **POPULATION)
 
     assert refused.value.reason == "CONSUMER_UNKNOWN"
+
+
+def change_grants(engine: sa.Engine, consumer_id: str, **values: object) -> None:
+    with engine.begin() as connection:
+        theirs = tables.consumer_grant.c.consumer_id == consumer_id
+        connection.execute(tables.consumer_grant.update().where(theirs).values(**values))
+
+
+@pytest.mark.parametrize(
+    ("days", "is_granted"),
+    [
+        ({"granted_from": None, "granted_until": None}, True),
+        ({"granted_from": NOW.date(), "granted_until": NOW.date()}, True),
+        ({"granted_until": NOW.date() - timedelta(days=1)}, False),
+        ({"granted_from": NOW.date() + timedelta(days=1)}, False),
+    ],
+)
+def test_a_grant_of_other_days_is_none(engine, days, is_granted):
+    published(engine, "a")
+    change_grants(engine, "population", **days)
+    calls = [
+        lambda: feed.fetch(engine, after=cursor(engine, 0), limit=1, on=NOW.date(), **POPULATION),
+        lambda: feed.snapshot(engine, on=NOW.date(), **POPULATION),
+        lambda: feed.cursor_of(engine, on=NOW.date(), **POPULATION),
+        lambda: feed.acknowledge(engine, upto=cursor(engine, 1), now=NOW, on=NOW.date(), **POPULATION),
+        lambda: feed.report(engine, outcomes=[], now=NOW, on=NOW.date(), **POPULATION),
+    ]
+
+    for call in calls:
+        if is_granted:
+            call()
+            continue
+        with pytest.raises(RejectedRequestError) as refused:
+            call()
+        assert refused.value.reason == "CONSUMER_UNKNOWN"
+
+
+def test_a_grant_that_has_ended_by_the_databases_clock_is_none_where_no_day_is_named(engine):
+    published(engine, "a")
+    change_grants(engine, "population", granted_until=date(2025, 1, 1))
+
+    with pytest.raises(RejectedRequestError):
+        feed.snapshot(engine, **POPULATION)
+
+
+@every_server
+def test_a_registry_of_some_provinces_sees_their_people_and_when_they_leave(engine):
+    with engine.begin() as connection:
+        for name in ("stays", "leaves", "elsewhere", "comes"):
+            first = write(connection, name, full_name=f"{name} first")
+            code = "01" if name in {"elsewhere", "comes"} else "15"
+            move_to(connection, first, code)
+            second = write(connection, name, cause="UPDATED", previous=first, full_name=f"{name} second")
+            move_to(connection, second, {"leaves": "01", "comes": "15"}.get(name, code))
+    feed.sequence(engine)
+    change_grants(engine, "social-insurance", province_codes=["15"])
+    theirs = {"consumer_id": "social-insurance"}
+
+    changes = feed.fetch(engine, after=cursor(engine, 0), limit=99, **theirs).tables[RecordKind.PERSON].to_pylist()
+    _, snapshot = feed.snapshot(engine, **theirs)
+    whole = feed.fetch(engine, after=cursor(engine, 0), limit=99, **POPULATION).tables[RecordKind.PERSON]
+
+    assert [(row["subject_id"], row["full_name"], row["previous_full_name"]) for row in changes] == [
+        ("stays", "stays first", None),
+        ("stays", "stays second", "stays first"),
+        ("leaves", "leaves first", None),
+        ("leaves", None, "leaves first"),
+        ("comes", "comes second", None),
+    ]
+    assert snapshot[RecordKind.PERSON]["full_name"].to_pylist() == ["comes second", "stays second"]
+    assert whole.num_rows == 8
+
+
+def move_to(connection: sa.Connection, change_id: int, province_code: str) -> None:
+    of_it = tables.change.c.change_id == change_id
+    connection.execute(tables.change.update().where(of_it).values(province_code=province_code))
 
 
 # --- acknowledging and reporting -----------------------------------------------------------------------------

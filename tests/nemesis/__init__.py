@@ -1,0 +1,1 @@
+"""What the gateway promises, held against histories that were recorded while everything around it broke."""

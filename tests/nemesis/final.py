@@ -1,0 +1,116 @@
+"""What the database holds when a run is over and everything unknown has been asked again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from adapters import catalogue
+
+SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """A batch of the ledger. `landed_at`: seconds since 1970."""
+
+    batch_id: int
+    receipt_id: str
+    key: str
+    source_id: str
+    sha256: str
+    province_code: str
+    received: int
+    accepted: int
+    superseded: int
+    quarantined: int
+    landed_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A stored record version with its state; `state` is None when it has none, which must not be."""
+
+    batch_id: int
+    row: int
+    source_id: str
+    source_record_id: str
+    version: int
+    content: str
+    state: str | None
+    state_source_id: str | None
+    state_province: str | None
+    is_head: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A record in quarantine."""
+
+    batch_id: int
+    row: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Final:
+    """Everything stored, in order of its numbers. `provinces`: whose records each source may send."""
+
+    landings: tuple[Landing, ...]
+    records: tuple[Record, ...]
+    held: tuple[Held, ...]
+    provinces: Mapping[str, str]
+
+
+_LANDINGS = """
+    SELECT batch_id, receipt_id::text, source_id || '/' || epoch || '/' || sequence AS key, source_id,
+           encode(sha256, 'hex') AS sha256, province_code, received, accepted, superseded, quarantined,
+           extract(epoch FROM landed_at)::float8 AS landed_at
+    FROM batch ORDER BY batch_id"""
+_RECORDS = """
+    SELECT r.record_id / 10000 AS batch_id, (r.record_id % 10000)::int AS row, r.source_id, r.source_record_id,
+           r.source_version AS version, coalesce(r.address, '') AS content, s.state, s.source_id AS state_source_id,
+           s.province_code AS state_province, h.record_id IS NOT NULL AS is_head
+    FROM person_record r LEFT JOIN update_state s USING (record_id) LEFT JOIN record_head h USING (record_id)
+    ORDER BY r.record_id"""
+_HELD = "SELECT batch_id, row FROM quarantine ORDER BY batch_id, row"
+
+
+def read(engine: sa.Engine) -> Final:
+    """The state of the database of `engine`."""
+    with engine.connect() as connection:
+        landings, records, held = (
+            connection.execute(sa.text(query)).mappings().all() for query in (_LANDINGS, _RECORDS, _HELD)
+        )
+    return Final(
+        landings=tuple(Landing(**row) for row in landings),
+        records=tuple(Record(**row) for row in records),
+        held=tuple(Held(**row) for row in held),
+        provinces={one.source_id: one.province_code for one in catalogue.load().sources.values()},
+    )
+
+
+def state_hash(final: Final) -> str:
+    """What does not depend on how the sendings of several sources fell among one another, nor on when."""
+    keys = {landing.batch_id: landing.key for landing in final.landings}
+    by_source = sorted(final.landings, key=lambda landing: landing.source_id)  # each in its order of arrival
+    said = {
+        "landings": [
+            (one.key, one.sha256, one.received, one.accepted, one.superseded, one.quarantined) for one in by_source
+        ],
+        "records": sorted(
+            (keys.get(one.batch_id, ""), one.row, one.source_record_id, one.version, one.content, str(one.state))
+            for one in final.records
+        ),
+        "heads": sorted(
+            (one.source_id, one.source_record_id, one.version, one.content) for one in final.records if one.is_head
+        ),
+    }
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
+
+
+def write(path: Path, final: Final) -> None:
+    """Keep a final state beside its history."""
+    path.write_text(json.dumps(asdict(final), ensure_ascii=False, indent=1), encoding="utf-8")
