@@ -15,9 +15,11 @@ from datetime import date, timedelta
 from uuid import uuid4
 
 import numpy as np
+import pyarrow.compute as pc
 
 from adapters import catalogue
 from adapters.canonical import RecordKind
+from adapters.reference.units import units_on
 from gateway.client import connect
 from gateway.v1 import intake_pb2, intake_pb2_grpc, records_pb2
 from tests.gateway.batches import FAMILY, GIVEN, MIDDLE
@@ -25,7 +27,7 @@ from tests.gateway.batches import FAMILY, GIVEN, MIDDLE
 CALLERS, CALLERS_OF_A_CHANNEL = 256, 16
 WARM_SECONDS = 1.0
 PREPARED_A_SECOND = 6_000  # more than any server here answers
-UNITS = ("00004", "00008", "00025", "00070", "00082", "00091", "00097", "00100", "00103", "00118")
+UNITS = 10  # of each source's province, so that nobody writes about another's people
 
 
 def main() -> int:
@@ -53,15 +55,24 @@ def source_ids(count: int) -> list[str]:
 
 def requests(first: int, count: int, sources: list[str]) -> Iterator[intake_pb2.SubmitUpdateRequest]:
     """A request for each of `count` people from number `first` on, the sources taking turns."""
+    units = [units_of(source_id) for source_id in sources]
     for number in range(first, first + count):
+        place = number % len(sources)
         yield intake_pb2.SubmitUpdateRequest(
-            source_id=sources[number % len(sources)],
+            source_id=sources[place],
             request_id=str(uuid4()),
-            record=person(number).SerializeToString(),
+            record=person(number, unit_code=units[place][number // len(sources) % UNITS]).SerializeToString(),
         )
 
 
-def person(number: int) -> records_pb2.PersonRecord:
+def units_of(source_id: str) -> list[str]:
+    """Codes of some units of the source's province."""
+    province_code = catalogue.load().sources[source_id].province_code
+    units = units_on(date(2025, 7, 10))
+    return units.filter(pc.equal(units["province_code"], province_code))["code"].to_pylist()[:UNITS]
+
+
+def person(number: int, *, unit_code: str) -> records_pb2.PersonRecord:
     """A made-up person; no two numbers below a million are alike."""
     born = date(1940, 1, 1) + timedelta(days=number * 7_919 % 21_000)
     is_female = number % 2
@@ -73,7 +84,7 @@ def person(number: int) -> records_pb2.PersonRecord:
         birth_date=born.isoformat(),
         sex=records_pb2.SEX_FEMALE if is_female else records_pb2.SEX_MALE,
         ethnic_group="01",
-        unit_code=UNITS[number % len(UNITS)],
+        unit_code=unit_code,
         hamlet=f"Tổ {number % 40}",
         address=f"Số {number % 900} ngõ {number % 70}",
         household_number=f"11{number // 4:08d}",
