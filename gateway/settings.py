@@ -162,6 +162,9 @@ class Settings:
     pushes_per_source: Annotated[
         int, Setting("Pushes of one source open at once; further ones are refused with STREAMS_EXHAUSTED.", _whole)
     ] = 16
+    pushes_per_second: Annotated[
+        int, Setting("Pushes of one source opened in a second; one more is refused with RATE_EXCEEDED.", _whole)
+    ] = 20
     calls_per_second: Annotated[
         int, Setting("Calls of one source or registry; one more is refused with RATE_EXCEEDED.", _whole)
     ] = 10_000

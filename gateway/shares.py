@@ -15,7 +15,6 @@ from gateway.errors import VERDICTS, Reason, RejectedCallError
 from gateway.settings import Settings
 
 _MOST_REMEMBERED = 10_000  # callers; whoever was forgotten begins with a full bucket
-_PUSHES_PER_SECOND = 20  # opened by one source; each one asks the database where it was
 _BURST_SECONDS = 2.0  # how long a caller that was quiet may go twice as fast
 _EXTRA_SHARE = 4  # of all places, one in so many may be the second or a further push of a source
 
@@ -83,7 +82,7 @@ class Shares:
         self._settings = settings
         self._clock = clock
         self._calls = Buckets(settings.calls_per_second, clock)
-        self._opened = Buckets(_PUSHES_PER_SECOND, clock)
+        self._opened = Buckets(settings.pushes_per_second, clock)
         self._bytes = Buckets(settings.push_bytes_per_second, clock)
         self._open: Counter[str] = Counter()
 
@@ -93,7 +92,7 @@ class Shares:
 
     def open(self, whose: str) -> None:
         """Let a push be opened, or raise RATE_EXCEEDED with the moment to come back."""
-        self._let_in(self._opened, whose, limit=("limitPushesPerSecond", _PUSHES_PER_SECOND))
+        self._let_in(self._opened, whose, limit=("limitPushesPerSecond", self._settings.pushes_per_second))
 
     @contextmanager
     def push(self, whose: str) -> Iterator[None]:
