@@ -16,7 +16,7 @@ help:  ## this list
 demo: .venv/ready  ## three merged provinces push, are reconciled, two registries pull (ARGS="--exit --json report.json")
 	@$(BIN)/lienthong demo $(ARGS)
 
-test: .venv/ready  ## all tests, on a real PostgreSQL, real sockets and a real Airflow (ARGS="tests/adapters -k dates")
+test: .venv/ready  ## all tests, on a real PostgreSQL, real sockets and a real Airflow (ARGS="tests/adapters -k dates", "-n 0" in one process)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/ready  ## format, lint, types, layers, generated code, the contract against the released one, lock

@@ -14,11 +14,9 @@ from adapters.steps.lists import known_places
 Columns = dict[str, pa.Array]
 Flags = list[tuple[str | None, Flag]]
 
-# What is said of a row only because of another row of its batch.
-ACROSS_ROWS = frozenset({"HEAD_REPEATED", "PERIOD_OVERLAPS"})
-
 LARGEST_HOUSEHOLD = 100
 _HEAD = "chủ hộ"
+_RELATIVES = ("father", "mother", "spouse")
 _PERSONAL, _CARD, _INSURANCE = 12, 15, 10
 _YEARS = "datetime64[Y]"
 _GROUP = 1 << 32  # keeps the days of one group of rows apart from those of the next
@@ -34,6 +32,17 @@ def check_columns(columns: Columns, dialect: Dialect, *, comparable: Mask) -> Fl
         mapping = dialect.mapping_to(target)
         if mapping is not None:
             found += [(mapping.name, one) for one in check(columns, comparable)]
+    return found
+
+
+def check_rows(columns: Columns, dialect: Dialect) -> Flags:
+    """The checks that look at each row alone."""
+    nothing = np.zeros(len(columns["source_record_id"]), np.bool_)
+    found: Flags = []
+    for target, check in _CHECKS:
+        mapping = dialect.mapping_to(target)
+        if mapping is not None and check not in _ONLY_ACROSS_ROWS:
+            found += [(mapping.name, one) for one in check(columns, nothing)]
     return found
 
 
@@ -65,6 +74,29 @@ def _head_number(columns: Columns, comparable: Mask) -> tuple[Flag, ...]:
     found = _said("ID_INCONSISTENT", rows[~known_places()[number_at(text, rows, 0, 3)]], "place")
     again = _again(numbers, comparable & text.valid)
     return found + _said("HEAD_REPEATED", again, "head of two households")
+
+
+def _relative_number(relative: str) -> Callable[[Columns, Mask], tuple[Flag, ...]]:
+    """The check of a relative's number: of no known place, the person's own, or that of an earlier relative too."""
+    code = "OWN_SPOUSE" if relative == "spouse" else "OWN_PARENT"
+
+    def check(columns: Columns, _: Mask) -> tuple[Flag, ...]:
+        numbers = columns[f"{relative}_number"]
+        text = view(numbers)
+        rows = np.flatnonzero(text.lengths == _PERSONAL)
+        if not len(rows):
+            return ()
+        found = _said("ID_INCONSISTENT", rows[~known_places()[number_at(text, rows, 0, 3)]], "place")
+        if "personal_number" in columns:
+            own = is_true(pc.equal(numbers, columns["personal_number"]))
+            found += _said(code, np.flatnonzero(own), relative)
+        for earlier in _RELATIVES[: _RELATIVES.index(relative)]:
+            if f"{earlier}_number" in columns:
+                same = is_true(pc.equal(numbers, columns[f"{earlier}_number"]))
+                found += _said("RELATIVE_REPEATED", np.flatnonzero(same), f"{earlier} and {relative}")
+        return found
+
+    return check
 
 
 def _head(columns: Columns, comparable: Mask) -> tuple[Flag, ...]:
@@ -178,6 +210,7 @@ def _overlap(columns: Columns, comparable: Mask) -> tuple[Flag, ...]:
 _CHECKS: tuple[tuple[str, Callable[[Columns, Mask], tuple[Flag, ...]]], ...] = (
     ("personal_number", _personal_number),
     ("head_personal_number", _head_number),
+    *((f"{relative}_number", _relative_number(relative)) for relative in _RELATIVES),
     ("relation_to_head", _head),
     ("member_count", _member_count),
     ("health_card", _health_card),
@@ -187,6 +220,8 @@ _CHECKS: tuple[tuple[str, Callable[[Columns, Mask], tuple[Flag, ...]]], ...] = (
     ("valid_to", _period),
     ("valid_from", _overlap),
 )
+
+_ONLY_ACROSS_ROWS = (_head, _overlap)
 
 
 def _again(values: pa.Array, among: Mask) -> Numbers:

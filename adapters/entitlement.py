@@ -4,7 +4,7 @@ What was sent may be of any code list, and a name may be several places'. A row 
 lies in a granted province; what cannot be read at all, an unknown code or name, stays the question that it is.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -41,6 +41,24 @@ def outside(normalised: Normalised, *, province_codes: Collection[str], tables: 
         return normalised
     held = np.flatnonzero(foreign[rows])
     return _hold_back(normalised, held)
+
+
+def outside_of_each(normalised: Sequence[Normalised], *, province_codes: Sequence[Collection[str]]) -> list[Normalised]:
+    """Each of some batches as `outside` makes it with its own provinces; looked up together, which costs far less."""
+    table = pa.concat_tables([one.table.select(["unit_code", "unit_name"]) for one in normalised])
+    if not table.num_rows:
+        return list(normalised)
+    sent, rows = _distinct(table)
+    ends = np.cumsum([one.table.num_rows for one in normalised])
+    allowed = list(normalised)
+    tables = load_units()
+    for place, its in enumerate(np.split(rows, ends[:-1])):
+        asked = np.unique(its)
+        places = _places(tables, frozenset(province_codes[place]))
+        foreign = asked[np.array(places.are_outside([sent[one] for one in asked.tolist()]), np.bool_)]
+        if len(foreign):
+            allowed[place] = _hold_back(normalised[place], np.flatnonzero(np.isin(its, foreign)))
+    return allowed
 
 
 def _distinct(table: pa.Table) -> tuple[list[_Sent], _Rows]:

@@ -8,6 +8,7 @@ stands on row −1 as well, whatever its severity. `seen` shows the shape of a v
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -121,15 +122,70 @@ def findings_table(flags: Sequence[tuple[str | None, Flag]], keys: pa.Array) -> 
     return pa.concat_tables([_repairs_table(repairs), by_row]).combine_chunks()
 
 
+def findings_of_parts(
+    flags: Sequence[tuple[str | None, Flag]],
+    keys: pa.Array,
+    *,
+    begins: Numbers,
+    of_batch: Sequence[Sequence[tuple[str | None, Flag]]],
+) -> list[pa.Table]:
+    """`findings_table` of each of several batches whose rows stand one after the other, made at once.
+
+    Batch i has the rows from `begins[i]` to before `begins[i + 1]`, and what `of_batch[i]` says of it as a whole.
+    """
+    count = len(begins) - 1
+    heads = [
+        (int(place), column, one.code, f"rows: {touched}")
+        for column, one in _by_column([flag for flag in flags if _is_repair(flag[1])])
+        for place, touched in zip(*np.unique(_part_of(one.rows, begins), return_counts=True), strict=True)
+    ]
+    heads += [
+        (place, column, one.code, one.seen[0].as_py()) for place, said in enumerate(of_batch) for column, one in said
+    ]
+    single = [(column, one) for column, one in flags if not _is_repair(one)]
+    if not heads and not single:
+        return [FINDINGS.empty_table()] * count
+    rows = np.concatenate([*(one.rows for _, one in single), np.empty(0, np.int64)]).astype(np.int64)
+    part = np.concatenate([np.array([place for place, *_ in heads], np.int64), _part_of(rows, begins)])
+    row = np.concatenate([np.full(len(heads), BATCH_ROW), rows - begins[part[len(heads) :]]])
+    sizes = [1] * len(heads) + [len(one.rows) for _, one in single]
+    codes = [code for _, _, code, _ in heads] + [one.code for _, one in single]
+    columns = [column for _, column, _, _ in heads] + [column for column, _ in single]
+    seen = [pa.array([seen for *_, seen in heads], pa.string()), *(one.seen for _, one in single)]
+    parts: dict[str, Any] = {
+        "row": pa.array(row.astype(np.int32)),
+        "column": _repeated(list(zip(columns, sizes, strict=True))),
+        "code": _repeated(list(zip(codes, sizes, strict=True))),
+        "severity": _repeated(
+            [(CATALOGUE[code].severity.value, size) for code, size in zip(codes, sizes, strict=True)]
+        ),
+        "seen": pa.concat_arrays(seen),
+        "source_record_id": pa.concat_arrays([pa.nulls(len(heads), pa.string()), keys.take(pa.array(rows))]),
+    }
+    table = pa.table(parts, schema=FINDINGS).take(pa.array(np.lexsort((row, part))))
+    ends = np.cumsum([0, *np.bincount(part, minlength=count)]).tolist()
+    return [table.slice(begin, end - begin) for begin, end in pairwise(ends)]
+
+
+def _part_of(rows: Numbers, begins: Numbers) -> Numbers:
+    return np.searchsorted(begins, rows, side="right").astype(np.int64) - 1
+
+
+def _by_column(repairs: Sequence[tuple[str | None, Flag]]) -> list[tuple[str | None, Flag]]:
+    """One flag a column and code, whose rows are told once."""
+    touched: dict[tuple[str | None, str], Numbers] = {}
+    for column, one in repairs:
+        touched[column, one.code] = np.union1d(touched.get((column, one.code), []), one.rows).astype(np.int64)
+    return [(column, Flag(code, rows, pa.nulls(len(rows), pa.string()))) for (column, code), rows in touched.items()]
+
+
 def _is_repair(one: Flag) -> bool:
     return CATALOGUE[one.code].severity is Severity.INFO and BATCH_ROW not in one.rows[:1]
 
 
 def _repairs_table(repairs: Sequence[tuple[str | None, Flag]]) -> pa.Table:
     """One row a column and code, with the number of rows repaired."""
-    touched: dict[tuple[str | None, str], Numbers] = {}
-    for column, one in repairs:
-        touched[column, one.code] = np.union1d(touched.get((column, one.code), []), one.rows).astype(np.int64)
+    touched = {(column, one.code): one.rows for column, one in _by_column(repairs)}
     return pa.table(
         {
             "row": pa.array([BATCH_ROW] * len(touched), pa.int32()),

@@ -8,20 +8,21 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.bytewise import Mask, Numbers, Text, validity, view
-from adapters.canonical import SCHEMAS
+from adapters.canonical import SCHEMAS, RecordKind
 from adapters.catalogue import Source
-from adapters.checking import Columns, Flags, check_columns
-from adapters.declaration import ColumnMapping
+from adapters.checking import Columns, Flags, check_columns, check_rows
+from adapters.declaration import ColumnMapping, Dialect
 from adapters.errors import RejectedBatchError, RejectionReason
-from adapters.findings import CATALOGUE, Flag, Severity, batch_flag, findings_table, flag
+from adapters.findings import CATALOGUE, Flag, Severity, batch_flag, findings_of_parts, findings_table, flag
 from adapters.readers import LIMITS, Raw, check_table, read
 from adapters.steps import STEPS, Context
 from adapters.steps.dates import last_second
@@ -77,23 +78,27 @@ def normalise_rows(raw: pa.Table, *, source: Source, exported_on: date) -> Norma
 
 def normalise_raw(raw: Raw, *, source: Source, exported_on: date) -> Normalised:
     """Normalises what a reader has read, or a part of it; `RejectedBatchError` when a column is unknown or missing."""
-    return normalise_together([raw], source=source, exported_on=exported_on)[0]
+    return normalise_together([raw], sources=[source], exported_on=exported_on)[0]
 
 
-def normalise_together(raws: Sequence[Raw], *, source: Source, exported_on: date) -> list[Normalised]:
+def normalise_together(raws: Sequence[Raw], *, sources: Sequence[Source], exported_on: date) -> list[Normalised]:
     """Each as `normalise_raw` makes it. Batches with the same columns share their steps: small ones cost far less.
 
-    Raises `RejectedBatchError` when one of them has a column that is unknown, or lacks one.
+    The sources, one a batch, are all of one dialect. Raises `RejectedBatchError` when one of the batches has a column
+    that is unknown, or lacks one.
     """
-    for raw in raws:
+    for raw, source in zip(raws, sources, strict=True):
         _check_columns(raw.table, source)
-    first = raws[0]
+    first, dialect = raws[0], sources[0].dialect
     if any(raw.table.column_names != first.table.column_names for raw in raws):
-        return [one for raw in raws for one in normalise_together([raw], source=source, exported_on=exported_on)]
+        return [
+            normalise_raw(raw, source=source, exported_on=exported_on)
+            for raw, source in zip(raws, sources, strict=True)
+        ]
     whole = pa.concat_tables([raw.table for raw in raws]) if len(raws) > 1 else first.table
     cells, flags = _cells(whole)
     columns: Columns = {}
-    for mapping in source.dialect.mappings:
+    for mapping in dialect.mappings:
         columns |= _mapped(mapping, cells, flags, exported_on, count=whole.num_rows)
     begins = np.cumsum([0, *(raw.table.num_rows for raw in raws)]).tolist()
     return [
@@ -105,7 +110,7 @@ def normalise_together(raws: Sequence[Raw], *, source: Source, exported_on: date
             source=source,
             exported_on=exported_on,
         )
-        for raw, (begin, end) in zip(raws, pairwise(begins), strict=True)
+        for raw, source, (begin, end) in zip(raws, sources, pairwise(begins), strict=True)
     ]
 
 
@@ -130,13 +135,20 @@ def _finished(
 ) -> Normalised:
     """One batch, after its steps: what its rows say about each other, its findings, and which of them are kept."""
     keys = columns["source_record_id"]
-    key_flags, comparable = _key_flags(keys, source, flags)
+    key_flags, comparable = _key_flags(keys, source.dialect, flags)
     flags = flags + key_flags + check_columns(columns, source.dialect, comparable=comparable)
     vintage, vintage_flags = _unit_vintage(columns, source, exported_on)
     findings = findings_table(flags + vintage_flags, keys)
     bad = np.unique(np.concatenate([one.rows for _, one in flags if _is_error(one)] or [np.empty(0, np.int64)]))
     return Normalised(
-        table=_canonical(columns, source, exported_on, bad, vintage=vintage),
+        table=_canonical(
+            columns,
+            source.kind,
+            exported_on,
+            bad,
+            row=np.arange(len(keys), dtype=np.int32),
+            vintage=pa.repeat(pa.scalar(vintage, pa.date32()), len(keys)),
+        ),
         findings=findings,
         quarantined=_quarantined(raw, findings, keys, bad),
         received=raw.table.num_rows,
@@ -148,6 +160,59 @@ def _finished(
             province_code=source.province_code,
         ),
     )
+
+
+def normalise_singly(
+    raw: Raw, *, sources: Sequence[Source], counts: Sequence[int], exported_on: date
+) -> list[Normalised]:
+    """Records that came one by one, a number of each source after the other: one batch a source, all for one's price.
+
+    As `normalise_raw` makes them, but that nothing is said of a record because of another, save that one before it has
+    its key. The sources are of one dialect, whose form keeps no bytes of a record apart. Raises `RejectedBatchError` as
+    `normalise_raw` does.
+    """
+    dialect, kind = sources[0].dialect, sources[0].kind
+    _check_columns(raw.table, sources[0])
+    cells, flags = _cells(raw.table)
+    columns: Columns = {}
+    for mapping in dialect.mappings:
+        columns |= _mapped(mapping, cells, flags, exported_on, count=raw.table.num_rows)
+    begins = np.cumsum([0, *counts])
+    part = np.repeat(np.arange(len(counts)), counts)
+    keys = columns["source_record_id"]
+    flags = [(None, one) for one in raw.flags] + flags
+    flags += _key_flags(keys, dialect, flags, part=part)[0] + check_rows(columns, dialect)
+    units = {"unit_code": columns["unit_code"]} if "unit_code" in columns else {}
+    vintages = [
+        _unit_vintage(_part(units, begin, end), source, exported_on)
+        for source, (begin, end) in zip(sources, pairwise(begins.tolist()), strict=True)
+    ]
+    bad = np.unique(np.concatenate([one.rows for _, one in flags if _is_error(one)] or [np.empty(0, np.int64)]))
+    vintage = pa.array([vintage for vintage, _ in vintages], pa.date32()).take(pa.array(part))
+    row = (np.arange(len(keys)) - begins[part]).astype(np.int32)
+    table = _canonical(columns, kind, exported_on, bad, row=row, vintage=vintage)
+    findings = findings_of_parts(flags, keys, begins=begins, of_batch=[said for _, said in vintages])
+    kept = (begins - np.searchsorted(bad, begins)).tolist()  # where the rows of each source begin in the table
+    return [
+        Normalised(
+            table=table.slice(kept[place], kept[place + 1] - kept[place]),
+            findings=findings[place],
+            quarantined=_quarantined(
+                raw,
+                findings[place],
+                keys.slice(begin, end - begin),
+                bad[np.searchsorted(bad, begin) : np.searchsorted(bad, end)] - begin,
+            ),
+            received=end - begin,
+            observe=partial(_observe, cells, begin, end, sources[place], exported_on=exported_on),
+        )
+        for place, (begin, end) in enumerate(pairwise(begins.tolist()))
+    ]
+
+
+def _observe(cells: Columns, begin: int, end: int, source: Source, *, exported_on: date) -> pa.Table:
+    sampled = sample(_part(cells, begin, end), source.dialect)
+    return observe(sampled, source.dialect, exported_on=exported_on, province_code=source.province_code)
 
 
 def say_of_batch(normalised: Normalised, code: str) -> Normalised:
@@ -250,14 +315,19 @@ def _joined(columns: list[pa.Array]) -> pa.Array:
     return joined
 
 
-def _key_flags(keys: pa.Array, source: Source, flags: Flags) -> tuple[Flags, Mask]:
-    """What is wrong with keys: none, that of an earlier row, the header; and the rows whose key is their own."""
-    mapping = source.dialect.mapping_to("source_record_id")
+def _key_flags(keys: pa.Array, dialect: Dialect, flags: Flags, *, part: Numbers | None = None) -> tuple[Flags, Mask]:
+    """What is wrong with keys: none, that of an earlier row, the header; and the rows whose key is their own.
+
+    With `part`, a number for each row, keys are those of their part.
+    """
+    mapping = dialect.mapping_to("source_record_id")
     name = mapping.name if mapping else None
     spelt = pa.array([unicodedata.normalize(form, name or "") for form in ("NFC", "NFD")])
     repeated = flag("HEADER_REPEATED", pc.is_in(keys, value_set=spelt), keys, is_public=True)
     known = validity(keys)
     coded = pc.fill_null(keys.dictionary_encode().indices, -1).to_numpy()
+    if part is not None:
+        coded = coded.astype(np.int64) + (len(keys) + 1) * part
     new = np.zeros(len(keys), np.bool_)
     new[np.unique(coded, return_index=True)[1]] = True
     new &= known
@@ -268,17 +338,25 @@ def _key_flags(keys: pa.Array, source: Source, flags: Flags) -> tuple[Flags, Mas
     return [(name, one) for one in found], new
 
 
-def _canonical(columns: Columns, source: Source, exported_on: date, bad: Numbers, *, vintage: date | None) -> pa.Table:
+def _canonical(
+    columns: Columns,
+    kind: RecordKind,
+    exported_on: date,
+    bad: Numbers,
+    *,
+    row: npt.NDArray[np.int32],
+    vintage: pa.Array,
+) -> pa.Table:
     """The rows without an error in the schema of their kind."""
-    schema = SCHEMAS[source.kind]
-    count = len(columns["source_record_id"])
+    schema = SCHEMAS[kind]
+    count = len(row)
     stated = columns.get("source_version", pa.nulls(count, pa.int64()))
     whole = columns | {
-        "row": pa.array(np.arange(count, dtype=np.int32)),
+        "row": pa.array(row),
         "source_version": pc.fill_null(stated, last_second(exported_on)),
     }
     if "unit_code" in schema.names:
-        whole["unit_vintage"] = pa.repeat(pa.scalar(vintage, pa.date32()), count)
+        whole["unit_vintage"] = vintage
     arrays = [whole[field.name] if field.name in whole else pa.nulls(count, field.type) for field in schema]
     if len(bad):
         chosen = pa.array(np.delete(np.arange(count), bad))
@@ -286,9 +364,14 @@ def _canonical(columns: Columns, source: Source, exported_on: date, bad: Numbers
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+@cache
+def _none_held() -> pa.Table:
+    return QUARANTINED.empty_table()
+
+
 def _quarantined(raw: Raw, findings: pa.Table, keys: pa.Array, bad: Numbers) -> pa.Table:
     if not len(bad):
-        return QUARANTINED.empty_table()
+        return _none_held()
     errors = findings.filter(pc.equal(findings["severity"], Severity.ERROR.value))
     by_row = errors.group_by("row", use_threads=False).aggregate([("code", "distinct")]).sort_by("row")
     return pa.table(

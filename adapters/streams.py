@@ -55,8 +55,9 @@ class Drift:
 
 
 _IDENTIFIERS = {"personal_number", "cmnd", "insurance_number", "health_card", "household_number"}
-_IDENTIFIERS |= {"head_personal_number"}
+_IDENTIFIERS |= {"head_personal_number", "father_number", "mother_number", "spouse_number"}
 _TEXTS = {"full_name", "head_name", "unit_name", "hamlet", "address", "first_clinic"}
+_TEXTS |= {"father_name", "mother_name", "spouse_name"}
 
 # A share must move by this much, and by this many standard errors, to be a drift …
 DRIFT_SHARE = 0.05

@@ -8,7 +8,7 @@ the longer none occurs among different communes, the less likely is the old list
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import comb, sqrt
 
 import pyarrow as pa
@@ -73,7 +73,7 @@ class _Lists:
     old_here: frozenset[str]
     new_here: frozenset[str]
 
-    @property
+    @cached_property
     def old_only_here(self) -> int:
         return len(self.old_here - self.new)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from adapters import catalogue
-from gateway import handshakes, server, supervising, tls
+from gateway import garbage, handshakes, server, supervising, tls
 from gateway.errors import GatewayError
+from gateway.lookups import READERS
 from gateway.settings import Settings, read
 from observability import logs, telemetry
 from observability.errors import FatalObservabilityError
@@ -71,9 +72,11 @@ async def _serve(settings: Settings, url: str, announce: Callable[[str], None], 
         loop.add_signal_handler(number, stopping.set)
     if is_one_of_several:
         loop.add_reader(sys.stdin.fileno(), stopping.set)  # nothing is ever written there: it was closed
-    engine = engines.connect(url, pool_size=settings.store_threads + 1)  # one leads
+    # Beside the store's threads one connection leads, and each reader of statuses keeps one.
+    engine = engines.connect(url, pool_size=settings.store_threads + 1 + READERS)
     try:
         async with server.running(engine, settings, catalogue=catalogue.load()) as gateway:
+            garbage.spare_what_stays()
             announce(gateway.address)
             await stopping.wait()
     finally:

@@ -14,10 +14,10 @@ from typing import Final
 from adapters.canonical import RecordKind
 from adapters.catalogue import Catalogue, Source
 from gateway.errors import VERDICTS, Reason, RejectedCallError
-from gateway.identity import Caller
+from gateway.identity import Caller, Role, read_identity
 from observability import metrics
 from observability.logs import get_logger
-from reconciliation.model import Grant, Grants, SourceGrant
+from reconciliation.model import EVERYTHING, Grant, Grants, PortalGrant, Sight, SourceGrant
 
 log = get_logger(__name__)
 
@@ -78,9 +78,56 @@ def source(catalogue: Catalogue, grants: Grants, caller: Caller, source_id: str,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asks where updates are: whose it may see, and the grant by which a portal does."""
+
+    sight: Sight
+    portal: PortalGrant | None = None
+
+
+def asker(grants: Grants, caller: Caller, *, on: date) -> Asker:
+    """Whose updates the caller may ask about: a source its own, a portal those of its grant, an operator all."""
+    match _role(caller):
+        case None | Role.OPERATOR:
+            return Asker(sight=EVERYTHING)
+        case Role.PORTAL:
+            held = (one for one in grants.portals.values() if caller.uri in one.identity_uris and one.holds(on))
+            portal = next(held, None)
+            return Asker(sight=_sight(portal) if portal else Sight(), portal=portal)
+        case _:
+            return Asker(sight=Sight(source_ids=sources(grants, caller, on=on) or ()))
+
+
+def may_name(catalogue: Catalogue, sight: Sight, source_id: str) -> bool:
+    """Whether records of that source are in sight. Where they are not, nobody's are asked for, by the same query."""
+    declared = catalogue.sources.get(source_id)
+    areas = [(declared.kind, declared.province_code), (declared.kind, "")] if declared else []
+    return sight.is_all | (source_id in sight.source_ids) | any(area in sight.areas for area in areas)
+
+
+def watched(catalogue: Catalogue, grants: Grants, caller: Caller, source_id: str, *, on: date) -> str:
+    """The source all of whose updates the caller may follow: its own, or any for an operator.
+
+    Raises RejectedCallError NOT_ENTITLED; SOURCE_UNKNOWN only where no certificate is asked for.
+    """
+    if _role(caller) is Role.OPERATOR and source_id in catalogue.sources:
+        return source_id
+    return source(catalogue, grants, caller, source_id, on=on).source.source_id
+
+
+def _role(caller: Caller) -> Role | None:
+    """What the caller is; None on a gateway without certificates."""
+    return None if caller.uri is None else read_identity(caller.uri).role
+
+
+def _sight(portal: PortalGrant) -> Sight:
+    return Sight(areas=tuple((kind, code) for kind in portal.kinds for code in portal.province_codes or ("",)))
+
+
 def sources(grants: Grants, caller: Caller, *, on: date) -> tuple[str, ...] | None:
-    """The sources whose updates the caller may ask about, ascending; None where everybody is believed."""
-    if caller.uri is None:
+    """The sources whose findings the caller may read, ascending; None for operators and where all are believed."""
+    if _role(caller) in {None, Role.OPERATOR}:
         return None
     own = (grant for grant in grants.sources.values() if caller.uri in grant.identity_uris and grant.holds(on))
     return tuple(sorted(grant.source_id for grant in own))
@@ -128,12 +175,19 @@ class KnownGrants:
 
     async def standing(self) -> Grants:
         """What stands, at most the interval ago. Raises RetryableStoreError when it has to be read and cannot be."""
+        if (fresh := self._fresh(self._clock())) is not None:
+            return fresh
         async with self._reading:
             now = self._clock()
-            # A clock that went back tells no age.
-            if self._known is None or not timedelta(0) <= now - self._known[0] < self._interval:
-                self._known = now, await self._read()
-            return self._known[1]
+            if (fresh := self._fresh(now)) is None:
+                fresh = await self._read()
+                self._known = now, fresh
+            return fresh
+
+    def _fresh(self, now: datetime) -> Grants | None:
+        # A clock that went back tells no age.
+        is_fresh = self._known is not None and timedelta(0) <= now - self._known[0] < self._interval
+        return self._known[1] if self._known and is_fresh else None
 
 
 def _source_unknown(source_id: str) -> RejectedCallError:

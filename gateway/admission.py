@@ -34,6 +34,7 @@ class OpenStream:
     task: asyncio.Task[Any]
     context: Context
     certificate: Shown
+    greeting: asyncio.Task[None] | None = None  # sends what goes before the first response
     is_writing: bool = False  # gRPC has a response of it that its caller may never read
     is_told: bool = False
     refused: RejectedCallError | None = None
@@ -49,6 +50,7 @@ class Admission(grpc.aio.ServerInterceptor):
         self._trust_domain = trust_domain
         self._clock = clock
         self._help_url = help_url
+        self._handlers: dict[str, Any] = {}  # by method, of which the server has few
         self._open: set[OpenStream] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self._refusals = Refusals("identity_refused", metrics.IDENTITIES_REFUSED)
@@ -59,9 +61,15 @@ class Admission(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """The handler of the call, behind the question who calls."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
+        method = handler_call_details.method
+        if method not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._handlers[method] = self._wrapped(handler)
+        return self._handlers[method]
+
+    def _wrapped(self, handler: Any) -> Any:
         forms = (handler.request_deserializer, handler.response_serializer)
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), *forms)
@@ -103,7 +111,7 @@ class Admission(grpc.aio.ServerInterceptor):
         asyncio.get_running_loop().call_soon(stream.task.cancel)  # once the status is on its way
 
     def _told(self, telling: asyncio.Task[None]) -> None:
-        """Aborting a call always raises, also when all went well."""
+        """Aborting a call always raises, also when all went well; greeting one does when its caller has gone."""
         self._telling.discard(telling)
         if not telling.cancelled():
             telling.exception()
@@ -139,16 +147,25 @@ class Admission(grpc.aio.ServerInterceptor):
         async def yielding(requests: object, context: Context) -> AsyncIterator[Any]:
             async with self._watched(context) as stream, aclosing(serve(requests, context)) as responses:
                 async for response in responses:
+                    await self._greet(stream)
                     stream.is_writing = True
                     yield response
                     stream.is_writing = False
 
         async def writing(requests: object, context: Context) -> None:
-            async with self._watched(context):
+            async with self._watched(context) as stream:
+                await self._greet(stream)
                 await serve(requests, context)
 
         # gRPC knows a stream by the form of its handler: ours yield, that of health writes to the context.
         return yielding if inspect.isasyncgenfunction(serve) else writing
+
+    async def _greet(self, stream: OpenStream) -> None:
+        """Send the headers before the first response, not with it: until gRPC knows them sent no status can be sent."""
+        if stream.greeting is None:
+            stream.greeting = asyncio.create_task(stream.context.send_initial_metadata(()))
+            stream.greeting.add_done_callback(self._told)
+            await asyncio.shield(stream.greeting)
 
     @asynccontextmanager
     async def _watched(self, context: Context) -> AsyncIterator[OpenStream]:
@@ -168,6 +185,8 @@ class Admission(grpc.aio.ServerInterceptor):
             if stream.refused is None or stream.is_told:
                 raise
             task.uncancel()
+            if stream.greeting:
+                await asyncio.wait({stream.greeting})
             await self._refuse(stream.refused, context)
         finally:
             self._open.discard(stream)

@@ -49,6 +49,7 @@ class CallPolicy(grpc.aio.ServerInterceptor):
     def __init__(self, *, help_url: str, shares: Shares) -> None:
         self._help_url = help_url
         self._shares = shares
+        self._handlers: dict[str, Any] = {}  # by method, of which ours are few
         self._stopping: set[asyncio.Future[None]] = set()
 
     async def intercept_service(
@@ -57,14 +58,23 @@ class CallPolicy(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """The handler of the call, with the policy around it."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        if wrapped := self._handlers.get(method):
+            return wrapped
+        handler = await continuation(handler_call_details)
         if handler is None or not method.startswith("/gateway.v1."):
             return handler
+        self._handlers[method] = self._wrapped(method, handler)
+        return self._handlers[method]
+
+    def _wrapped(self, method: str, handler: Any) -> Any:
         read = rules.reader(_request_of(method))
         if handler.unary_unary:
             serve = self._unary(method, handler.unary_unary)
             return grpc.unary_unary_rpc_method_handler(serve, read, handler.response_serializer)
+        if handler.unary_stream:
+            serve = self._answers(method, handler.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(serve, read, handler.response_serializer)
         serve = self._stream(method, handler.stream_stream)
         return grpc.stream_stream_rpc_method_handler(serve, read, handler.response_serializer)
 
@@ -87,6 +97,21 @@ class CallPolicy(grpc.aio.ServerInterceptor):
 
         return call
 
+    def _answers(self, method: str, serve: Callable[..., AsyncGenerator[Any]]) -> Callable[..., Any]:
+        async def call(request: Message | rules.Misread, context: Context) -> AsyncIterator[Any]:
+            asked = Asked(method, _request_id(context), time.perf_counter())
+            try:
+                self._admit(asked, request, context, needs_deadline=False)
+                async with aclosing(serve(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+            except Exception as error:  # noqa: BLE001 - the edge: every error leaves as the table says
+                await self._fail(asked, error, context)
+            context.set_trailing_metadata(((REQUEST_ID, asked.request_id),))
+            _observe(asked, grpc.StatusCode.OK)
+
+        return call
+
     def _stream(self, method: str, serve: Callable[..., AsyncGenerator[Any]]) -> Callable[..., Any]:
         async def call(requests: AsyncIterator[Message | rules.Misread], context: Context) -> AsyncIterator[Any]:
             asked = Asked(method, _request_id(context), time.perf_counter())
@@ -105,8 +130,10 @@ class CallPolicy(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _admit(self, asked: Asked, request: Message | rules.Misread, context: Context) -> None:
-        if context.time_remaining() is None:
+    def _admit(
+        self, asked: Asked, request: Message | rules.Misread, context: Context, *, needs_deadline: bool = True
+    ) -> None:
+        if needs_deadline and context.time_remaining() is None:
             raise RejectedCallError(
                 Reason.DEADLINE_REQUIRED, "The call has no deadline.", facts={"method": asked.method}
             )

@@ -46,7 +46,11 @@ class Reason(StrEnum):
     CURSOR_INVALID = "CURSOR_INVALID"
     CURSOR_EPOCH = "CURSOR_EPOCH"
     OUTCOME_INVALID = "OUTCOME_INVALID"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    SNAPSHOT_UNKNOWN = "SNAPSHOT_UNKNOWN"
     UPDATE_UNKNOWN = "UPDATE_UNKNOWN"
+    RESUME_TOKEN_INVALID = "RESUME_TOKEN_INVALID"  # noqa: S105 - a reason, no secret
+    RESUME_TOKEN_EXPIRED = "RESUME_TOKEN_EXPIRED"  # noqa: S105 - a reason, no secret
     UNIT_UNKNOWN = "UNIT_UNKNOWN"
     CASE_UNKNOWN = "CASE_UNKNOWN"
     CASE_DECIDED = "CASE_DECIDED"
@@ -188,6 +192,7 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
 _FIELDS = {
     Reason.CURSOR_INVALID: "cursor",
     Reason.CURSOR_EPOCH: "cursor",
+    Reason.CURSOR_EXPIRED: "cursor",
     Reason.CONSUMER_UNKNOWN: "consumer_id",
     Reason.IDEMPOTENCY_KEY_REUSED: "batch.sequence",
     Reason.OUTCOME_INVALID: "outcomes",
@@ -338,9 +343,28 @@ VERDICTS: dict[Reason, Verdict] = {
         "Xác nhận đã nhận trước khi báo cáo, và nêu lý do cho mỗi từ chối.",
         "Acknowledge before reporting, and give each refusal a reason.",
     ),
+    Reason.CURSOR_EXPIRED: _unmet(
+        "Các thay đổi sau con trỏ này đã được dọn.", "The changes after the cursor are no longer kept.",
+        "Tải bản chụp mới rồi đọc tiếp từ con trỏ của nó.", "Take a new snapshot and go on from its cursor.",
+    ),
+    Reason.SNAPSHOT_UNKNOWN: _absent(
+        "Không có bản chụp đó.", "There is no such snapshot.",
+        "Hỏi lại bản chụp mới nhất; bản mới được ghi mỗi đêm.",
+        "Ask for the newest one again; one is written every night.",
+    ),
     Reason.UPDATE_UNKNOWN: _absent(
         "Không có cập nhật này.", "There is no such update.",
         "Kiểm tra biên nhận và số dòng, hoặc mã bản ghi.", "Check the receipt and row, or the record's id.",
+    ),
+    Reason.RESUME_TOKEN_INVALID: _invalid(
+        "Mã tiếp tục không hợp lệ.", "The resume token is not valid.",
+        "Dùng mã của chính lượt theo dõi này, hoặc theo dõi lại từ đầu.",
+        "Use a token of this very watch, or watch anew without one.",
+    ),
+    Reason.RESUME_TOKEN_EXPIRED: _unmet(
+        "Cơ sở dữ liệu đã được khôi phục sau mã này.", "The database was restored after this token was given.",
+        "Theo dõi lại không kèm mã, rồi tra trạng thái các cập nhật đang chờ.",
+        "Watch anew without a token, then ask for the states of what you wait for.",
     ),
     Reason.UNIT_UNKNOWN: _absent(
         "Danh mục đó không có đơn vị này.", "That code list has no such unit.",
@@ -363,7 +387,7 @@ VERDICTS: dict[Reason, Verdict] = {
         "Xem lịch sử của hồ sơ.", "Look at the case's history.",
     ),
     Reason.STREAMS_EXHAUSTED: _exceeded(
-        "Cổng đang nhận nhiều luồng nhất có thể.", "As many pushes are open as the gateway takes.",
+        "Cổng đang nhận nhiều luồng nhất có thể.", "As many streams are open as the gateway takes.",
         "Chờ rồi kết nối lại.", "Wait and connect again.", retry_seconds=5,
     ),
     Reason.STORE_UNAVAILABLE: _away(

@@ -24,6 +24,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     OPERATOR = "operator"
     PROVINCE = "province"
+    PORTAL = "portal"
 
 
 _NAMES = {role: re.compile(_WORD) for role in Role} | {

@@ -1,24 +1,20 @@
-"""Batches are hashed and normalised on threads; those of one source that wait are normalised together.
+"""Batches are normalised on threads; those that speak one dialect on one day and wait are normalised together.
 
-A small batch costs mostly what every batch costs, so that several at once are much cheaper. None waits for others to
-come, and sources take turns.
+A small batch costs mostly what every batch costs, so that several at once are much cheaper, of whatever sources. None
+waits for others to come; dialects take turns, and so do the sources of each.
 """
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import date
 
 from adapters.normalise import Normalised
 from gateway import receiving
-from gateway.receiving import Received
+from gateway.receiving import Likeness, Received
 from gateway.workers import Workers
-from reconciliation.model import BatchFormat
 
-TOGETHER_BATCHES = 8
+TOGETHER_BATCHES = 16
 TOGETHER_BYTES = 4 * 1024 * 1024  # as much as one batch may have
-
-_Likeness = tuple[str, BatchFormat, date]
 
 
 @dataclass(eq=False)
@@ -41,14 +37,14 @@ class Preparer:
     def __init__(self, workers: Workers, *, threads: int) -> None:
         self._workers = workers
         self._idle = threads
-        self._waiting: dict[_Likeness, deque[_Waiting]] = {}  # the first has its turn next
+        self._waiting: dict[Likeness, dict[str, deque[_Waiting]]] = {}  # and by source; the first has its turn next
         self._running: set[asyncio.Task[None]] = set()
 
     async def prepare(self, received: Received) -> Normalised:
-        """The canonical rows of a batch; raises what receiving.check_hash and receiving.normalise raise."""
-        batch = received.batch
+        """The canonical rows of a batch; raises what receiving.normalise raises."""
         waiting = _Waiting(received)
-        self._waiting.setdefault((batch.source_id, batch.format, batch.exported_on), deque()).append(waiting)
+        alike = self._waiting.setdefault(receiving.likeness(received), {})
+        alike.setdefault(received.batch.source_id, deque()).append(waiting)
         if self._idle:
             self._idle -= 1
             running = asyncio.create_task(self._run())
@@ -69,20 +65,25 @@ class Preparer:
             self._idle += 1
 
     def _next(self) -> list[_Waiting]:
-        """Some that wait of the source whose turn it is; empty when nothing waits."""
+        """Some that wait of the dialect whose turn it is, one of each source in turn; empty when nothing waits."""
         while self._waiting:
             likeness = next(iter(self._waiting))
-            its = self._waiting.pop(likeness)
+            alike = self._waiting.pop(likeness)
             together: list[_Waiting] = []
             size = 0
-            while its and len(together) < TOGETHER_BATCHES:
+            while alike and len(together) < TOGETHER_BATCHES:
+                source_id = next(iter(alike))
+                its = alike[source_id]
                 size += len(its[0].received.batch.payload)
                 if together and size > TOGETHER_BYTES:
                     break
                 if not (first := its.popleft()).normalised.done():  # else whoever waited has gone
                     together.append(first)
-            if its:
-                self._waiting[likeness] = its
+                del alike[source_id]
+                if its:
+                    alike[source_id] = its  # at the end: it has had its turn
+            if alike:
+                self._waiting[likeness] = alike
             if together:
                 return together
         return []

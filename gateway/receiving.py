@@ -5,9 +5,10 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from adapters.catalogue import Source
+from adapters.declaration import Dialect
 from adapters.entitlement import outside
 from adapters.normalise import Normalised, normalise_together, say_of_batch
 from adapters.readers import Raw, check_table, open_table, read
@@ -88,6 +89,14 @@ class Received:
     traceparent: str | None = None  # of whoever waits for it
 
 
+Likeness = tuple[Dialect, date]
+
+
+def likeness(received: Received) -> Likeness:
+    """What batches have in common that may be normalised together, of whatever sources: their dialect and day."""
+    return _spoken(received).dialect, received.batch.exported_on
+
+
 def normalise(batch: Batch, *, source: Source, stated: int, province_codes: Collection[str]) -> Normalised:
     """The canonical rows of a batch. `stated` is how many records its sender counted, 0 when it does not say.
 
@@ -99,7 +108,7 @@ def normalise(batch: Batch, *, source: Source, stated: int, province_codes: Coll
 
 
 def prepare(received: Sequence[Received]) -> list[Normalised | Exception]:
-    """The canonical rows of batches of one source, format and day, or why there are none; each as if it came alone.
+    """The canonical rows of batches of one likeness, or why there are none; each as if it came alone.
 
     The errors are those of `normalise`.
     """
@@ -123,11 +132,15 @@ def prepare(received: Sequence[Received]) -> list[Normalised | Exception]:
 
 
 def _normalised(received: Sequence[Received]) -> list[Normalised]:
-    source, exported_on = received[0].source, received[0].batch.exported_on
-    spoken = as_typed(source) if received[0].batch.format is BatchFormat.TYPED_RECORDS else source
-    raws = [_read(one.batch, spoken) for one in received]
-    together = normalise_together(raws, source=spoken, exported_on=exported_on)
+    sources = [_spoken(one) for one in received]
+    raws = [_read(one.batch, source) for one, source in zip(received, sources, strict=True)]
+    together = normalise_together(raws, sources=sources, exported_on=received[0].batch.exported_on)
     return [_checked(one, normalised) for one, normalised in zip(received, together, strict=True)]
+
+
+def _spoken(received: Received) -> Source:
+    """The source with the dialect in which the batch is."""
+    return as_typed(received.source) if received.batch.format is BatchFormat.TYPED_RECORDS else received.source
 
 
 def _read(batch: Batch, source: Source) -> Raw:

@@ -16,7 +16,9 @@ from gateway import caps, signatures, tls, workers
 from gateway.access import KnownGrants
 from gateway.admission import Admission
 from gateway.calls import CallPolicy
+from gateway.freeing import run_freeing
 from gateway.health import HealthService
+from gateway.publishing import Published
 from gateway.sequencing import run_sequencer
 from gateway.services.feed import FeedService
 from gateway.services.intake import IntakeService
@@ -38,6 +40,7 @@ from gateway.watching import run_watch
 from reconciliation.store import feed, grants, overview, unit_events
 from reconciliation.store.engine import Engine
 from reconciliation.store.leading import Lead
+from reconciliation.store.stalled import StalledCopies
 
 INTAKE, STATUS, FEED, UNITS = (
     descriptor.full_name
@@ -77,7 +80,8 @@ async def running(
     """
     certificates = tls.open_certificates(settings)
     gatekeepers = _gatekeepers(certificates, settings, clock)
-    pools = workers.start(engine, store_threads=settings.store_threads, column_threads=settings.normalise_threads)
+    # One thread more than normalises: a hash or a signature is not looked at behind a batch's columns.
+    pools = workers.start(engine, store_threads=settings.store_threads, column_threads=settings.normalise_threads + 1)
     try:
         secret = await pools.store(feed.cursor_secret)
         policy = CallPolicy(help_url=settings.help_url, shares=Shares(settings))
@@ -87,8 +91,11 @@ async def running(
         units = UnitsService(pools, clock, await pools.store(unit_events.tables_known))
         healthy = HealthService()
         intake_pb2_grpc.add_IntakeServiceServicer_to_server(intake, server)
-        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(pools, clock, secret, known), server)
-        feed_pb2_grpc.add_FeedServiceServicer_to_server(FeedService(pools, clock, secret, known), server)
+        status = StatusService(pools, clock, secret, known, catalogue, settings)
+        status_pb2_grpc.add_StatusServiceServicer_to_server(status, server)
+        published = Published(lambda: pools.store(feed.head))
+        registries = FeedService(pools, clock, secret, known, settings, published)
+        feed_pb2_grpc.add_FeedServiceServicer_to_server(registries, server)
         units_pb2_grpc.add_UnitsServiceServicer_to_server(units, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
@@ -99,6 +106,9 @@ async def running(
         background = [
             asyncio.create_task(_sequence(pools, settings, healthy)),
             asyncio.create_task(_watch(pools, settings, clock, catalogue)),
+            asyncio.create_task(_free(pools, settings)),
+            asyncio.create_task(status.tail.run()),
+            asyncio.create_task(published.watch(settings.sequence_seconds / 4)),
             *(asyncio.create_task(one.watch(settings.tls_look_seconds)) for one in gatekeepers),
         ]
         try:
@@ -109,7 +119,10 @@ async def running(
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             intake.drain()
+            status.drain()
+            registries.drain()
             await server.stop(settings.drain_seconds)
+            await status.lookups.close()
     finally:
         pools.shutdown()
 
@@ -167,7 +180,11 @@ async def _sequence(pools: workers.Workers, settings: Settings, healthy: health.
             await healthy.set(name, state)
 
     await healthy.set(UNITS, health_pb2.HealthCheckResponse.SERVING)
-    await run_sequencer(lambda: pools.store(feed.sequence), interval_seconds=settings.sequence_seconds, tell=tell)
+    await run_sequencer(
+        lambda: pools.store(feed.sequence, failover_keeps_all=settings.failover_keeps_all),
+        interval_seconds=settings.sequence_seconds,
+        tell=tell,
+    )
 
 
 async def _watch(
@@ -184,3 +201,8 @@ async def _watch(
         await run_watch(read, interval_seconds=settings.watch_seconds)
     finally:
         lead.end()
+
+
+async def _free(pools: workers.Workers, settings: Settings) -> None:
+    copies, seconds = StalledCopies(), settings.copy_stall_seconds
+    await run_freeing(lambda: pools.store(copies.end, after_seconds=seconds), after_seconds=seconds)

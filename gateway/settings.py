@@ -136,12 +136,24 @@ class Settings:
     sequence_seconds: Annotated[
         float, Setting("Between two passes that give committed changes their place in the feed.", _seconds)
     ] = 0.2
+    failover_keeps_all: Annotated[
+        bool,
+        Setting(
+            "1 says that a database which takes over holds all that was committed (a synchronous standby): the feed"
+            " keeps its epoch then. See operating-database.md.",
+            _flag,
+        ),
+    ] = False
     grants_seconds: Annotated[
         float, Setting("How old the grants that calls are held against may be; less than a minute.", _below_a_minute)
     ] = 15.0
     watch_seconds: Annotated[
         float, Setting("Between two looks at what waits, what is late and whose it is, for the metrics.", _seconds)
     ] = 15.0
+    copy_stall_seconds: Annotated[
+        float,
+        Setting("After how long a COPY of any gateway is ended that gets no further, as its gateway hangs.", _seconds),
+    ] = 30.0
     drain_seconds: Annotated[
         float, Setting("How long open calls may take to end after SIGTERM or SIGINT.", _seconds)
     ] = 20.0
@@ -171,6 +183,50 @@ class Settings:
     push_bytes_per_second: Annotated[
         int, Setting("Payload bytes of one source; the pushes of a faster one are read more slowly.", _whole)
     ] = 64 * 1024 * 1024
+    statuses_per_second: Annotated[
+        int, Setting("Questions of one caller where updates are; one more is refused with RATE_EXCEEDED.", _whole)
+    ] = 5_000
+    portal_records_per_second: Annotated[
+        int, Setting("Of these, those of one portal that name a source and a record.", _whole)
+    ] = 200
+    portal_misses_per_second: Annotated[
+        int,
+        Setting(
+            "Of these, those that name nothing it may see; until it has made up for them it may name none.", _whole
+        ),
+    ] = 5
+    statuses_waiting: Annotated[
+        int, Setting("Such questions that wait for the database; one more is refused with RATE_EXCEEDED.", _whole)
+    ] = 4_096
+    statuses_kept: Annotated[int, Setting("Answers that are kept for who asks the same again.", _whole)] = 20_000
+    status_seconds: Annotated[float, Setting("How old an answer where an update is may be.", _minute)] = 1.0
+    ended_status_seconds: Annotated[
+        float, Setting("How old it may be where a receipt's update has ended, which only a steward undoes.", _seconds)
+    ] = 30.0
+    update_watches: Annotated[
+        int, Setting("Watches of updates open at once; one more is refused with STREAMS_EXHAUSTED.", _whole)
+    ] = 20_000
+    update_watches_per_caller: Annotated[
+        int, Setting("Of these, those of one caller; further ones are refused with STREAMS_EXHAUSTED.", _whole)
+    ] = 128
+    moves_seconds: Annotated[
+        float, Setting("Between two looks for changes of state while anybody watches updates.", _seconds)
+    ] = 0.5
+    update_bookmark_seconds: Annotated[
+        float, Setting("After how long a watch without changes is told that there are none.", _minute)
+    ] = 20.0
+    watches_per_consumer: Annotated[
+        int, Setting("Streams of the feed of one registry open at once; more are refused, STREAMS_EXHAUSTED.", _whole)
+    ] = 4
+    watch_bookmark_seconds: Annotated[
+        float, Setting("How long a stream of the feed is silent before it is told how far it is.", _seconds)
+    ] = 15.0
+    watch_bytes: Annotated[
+        int, Setting("What the gateway holds for one stream of the feed that is read slowly, about.", _whole)
+    ] = 32 * 1024 * 1024
+    snapshot_folder: Annotated[
+        Path, Setting("Where the job publish_snapshot writes; registries download from there.", Path)
+    ] = Path("snapshots")
     help_url: Annotated[str, Setting("Where the link in an error's Help leads; #reason is added.")] = (
         "docs/error-reasons.md"
     )

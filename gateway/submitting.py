@@ -1,4 +1,4 @@
-"""Group commit of single updates: whatever waits when a committer is free is one table a source and one COMMIT.
+"""Group commit of single updates: whatever waits when a committer is free is one batch a source and one COMMIT.
 
 An update that comes while nothing is being committed waits for nobody. Updates of a source land in the order in which
 they came; of two versions of one record the second goes into the next group.
@@ -6,51 +6,39 @@ they came; of two versions of one record the second goes into the next group.
 
 import asyncio
 import contextvars
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from adapters.catalogue import Source
-from adapters.checking import ACROSS_ROWS
 from adapters.normalise import Normalised
-from gateway import caps, receiving
+from gateway import caps
 from gateway.errors import Reason, RejectedCallError
 from gateway.failpoints import Failpoints
+from gateway.grouping import Prepared, prepare
 from gateway.lanes import Entry, Lanes, Run
 from gateway.settings import Failpoint
-from gateway.typed import join_records
 from gateway.wire.online import Update
 from gateway.workers import Workers
 from observability import metrics, telemetry
 from observability.logs import get_logger
 from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError
-from reconciliation.model import Batch, BatchFormat, Finding, SubmissionAnswer, SubmissionVerdict
+from reconciliation.model import Finding, SubmissionAnswer, SubmissionVerdict
 from reconciliation.store import submissions
 from reconciliation.store.engine import Engine
-from reconciliation.store.submissions import Portion, Submission
 
 log = get_logger(__name__)
 
 GROUP_RECORDS = 1_000
 GROUP_BYTES = caps.MAX_PAYLOAD_BYTES - caps.ENVELOPE_BYTES
 COMMITTERS = 2  # so that sources need not wait for one whose turn another process holds
-
-_SECOND_OF_ITS_RECORD = "DUPLICATE_IN_BATCH"
-_SAID_OF_NEIGHBOURS = pa.array(sorted(ACROSS_ROWS), pa.string())
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Those entries of a run that can land together, and what they land as."""
-
-    entries: list[Entry]
-    portion: Portion
+# What is prepared on the event loop, in milliseconds. A thread would hand the interpreter to and fro with the loop at
+# each of some hundred steps, and so take the same time of every call and a multiple of its own.
+AT_ONCE_RECORDS = 512
+AT_ONCE_BYTES = 131_072
 
 
 @dataclass
@@ -70,7 +58,8 @@ class Submitter:
         RetryableStoreError: then the outcome is unknown.
         """
         waiting: asyncio.Future[SubmissionAnswer] = asyncio.get_running_loop().create_future()
-        if self.lanes.add(Entry(update, [waiting])) and len(self.committing) < COMMITTERS:
+        at_work = sum(not one.done() for one in self.committing)  # one that has ended takes nothing any more
+        if self.lanes.add(Entry(update, [waiting])) and at_work < COMMITTERS:
             # In a context of its own: a group belongs to no caller's trace.
             task = asyncio.create_task(self._commit_waiting(), context=contextvars.Context())
             self.committing.add(task)
@@ -81,7 +70,7 @@ class Submitter:
         """Commit group after group until nothing waits that another committer is not at."""
         while runs := self.lanes.take(most=GROUP_RECORDS, most_bytes=GROUP_BYTES):
             try:
-                await self.workers.store(self._settle, runs)
+                await self.workers.store(self._settle, runs, _ahead(runs))
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody is left without an answer
                 for run in runs:
                     run.fail(error)
@@ -90,23 +79,28 @@ class Submitter:
                 for entry in run.entries:
                     entry.tell()
 
-    def _settle(self, engine: Engine, runs: Sequence[Run]) -> None:
-        """Runs on a thread of the store. Sets the outcome of every entry but those that have to wait for another."""
+    def _settle(self, engine: Engine, runs: Sequence[Run], ahead: list[Prepared] | None) -> None:
+        """Runs on a thread of the store. Sets the outcome of every entry but those that have to wait for another.
+
+        `ahead` is what the runs land as, if that is known already.
+        """
         for run in runs:
             if run.lane.is_rehearsal:
                 _one_by_one([run], lambda its: _rehearse(its[0]))
-        _one_by_one([run for run in runs if not run.lane.is_rehearsal], lambda its: self._land_group(engine, its))
+        whole = _landing(runs)
+        _one_by_one(whole, lambda its: self._land_group(engine, its, ahead if its is whole else None))
 
-    def _land_group(self, engine: Engine, runs: Sequence[Run]) -> None:
+    def _land_group(self, engine: Engine, runs: Sequence[Run], ahead: list[Prepared] | None) -> None:
         """Land what can land together. Requests that landed before are answered first, then come the others."""
         is_landed = False
         while not is_landed and runs:
             links = [entry.update.traceparent for run in runs for entry in run.entries if entry.update.traceparent]
             with telemetry.span("intake.land", parent=links[0] if len(links) == 1 else None, links=links) as span:
-                prepared = [_prepare(run.source, run.entries, traceparent=span.traceparent) for run in runs]
+                prepared, ahead = ahead or prepare(runs), None
                 self.failpoints.reach(Failpoint.BEFORE_COMMIT)
                 started = time.perf_counter()
-                told = submissions.submit(engine, [one.portion for one in prepared], now=self.clock())
+                portions = [one.portion for one in prepared]
+                told = submissions.submit(engine, portions, now=self.clock(), traceparent=span.traceparent)
                 seconds = time.perf_counter() - started
                 self.failpoints.reach(Failpoint.AFTER_COMMIT_BEFORE_RECEIPT)
                 span.set(records=sum(map(len, told)), batches=len(prepared))
@@ -115,6 +109,22 @@ class Submitter:
             if is_landed:
                 _count(prepared, seconds)
             runs = [run for run in (run.still_open() for run in runs) if run.entries]
+
+
+def _landing(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if not run.lane.is_rehearsal]
+
+
+def _ahead(runs: Sequence[Run]) -> list[Prepared] | None:
+    """What the runs land as, where that is made in no time; None where it is not, or cannot be made of all of them."""
+    updates = [entry.update for run in _landing(runs) for entry in run.entries]
+    size = sum(len(update.record) for update in updates)
+    if not updates or len(updates) > AT_ONCE_RECORDS or size > AT_ONCE_BYTES:
+        return None
+    try:
+        return prepare(_landing(runs))
+    except Exception:  # noqa: BLE001 - the thread meets it again, and finds whose it is
+        return None
 
 
 def _one_by_one(runs: Sequence[Run], settle: Callable[[Sequence[Run]], None]) -> None:
@@ -141,32 +151,6 @@ def _halves(runs: Sequence[Run]) -> tuple[Sequence[Run], Sequence[Run]]:
     return [replace(run, entries=run.entries[:middle])], [replace(run, entries=run.entries[middle:])]
 
 
-def _prepare(source: Source, entries: list[Entry], *, traceparent: str | None) -> Prepared:
-    """One table of the records, without those whose record has an earlier version among them."""
-    payload = join_records([entry.update.record for entry in entries], kind=source.kind)
-    batch = Batch(
-        source_id=source.source_id,
-        epoch=submissions.EPOCH,
-        sequence=0,  # it gets its number as it lands
-        format=BatchFormat.TYPED_RECORDS,
-        sha256=hashlib.sha256(payload).digest(),
-        exported_on=entries[0].update.exported_on,
-        payload=payload,
-        traceparent=traceparent,
-    )
-    normalised = receiving.normalise(batch, source=source, stated=len(entries), province_codes=entries[0].update.about)
-    said = normalised.findings
-    if said.num_rows:
-        second = set(said.filter(pc.equal(said["code"], _SECOND_OF_ITS_RECORD))["row"].to_pylist())
-        if second:
-            first = [entry for row, entry in enumerate(entries) if row not in second]
-            return _prepare(source, first, traceparent=traceparent)
-        of_neighbours = pc.is_in(said["code"], value_set=_SAID_OF_NEIGHBOURS)
-        normalised = replace(normalised, findings=said.filter(pc.invert(of_neighbours)))
-    sent = [Submission(entry.update.request_id, entry.update.sha256) for entry in entries]
-    return Prepared(entries, Portion(source, batch, normalised, sent))
-
-
 def _answered(prepared: Prepared, outcomes: submissions.Outcomes) -> bool:
     """Give entries their outcomes; whether every one got its first answer, and none an answer from before."""
     is_landed = True
@@ -188,7 +172,7 @@ def _answered(prepared: Prepared, outcomes: submissions.Outcomes) -> bool:
 def _rehearse(run: Run) -> None:
     """What would become of the records of a run. Whether one is old is not looked up."""
     while run.entries:
-        prepared = _prepare(run.source, run.entries, traceparent=None)
+        (prepared,) = prepare([run])
         normalised = prepared.portion.normalised
         held = set(normalised.quarantined["row"].to_pylist())
         for row, entry in enumerate(prepared.entries):
@@ -207,6 +191,13 @@ def _said_of(normalised: Normalised, row: int) -> tuple[Finding, ...]:
     return tuple(Finding(**one | {"row": 0}) for one in of_row.to_pylist())
 
 
+_COUNTED = (
+    (metrics.RECORDS_ACCEPTED, SubmissionVerdict.ACCEPTED),
+    (metrics.RECORDS_QUARANTINED, SubmissionVerdict.QUARANTINED),
+    (metrics.RECORDS_SUPERSEDED, SubmissionVerdict.SUPERSEDED),
+)
+
+
 def _count(prepared: Sequence[Prepared], seconds: float) -> None:
     """Count what landed for the first time."""
     for one in prepared:
@@ -215,13 +206,11 @@ def _count(prepared: Sequence[Prepared], seconds: float) -> None:
         verdicts = Counter(
             entry.outcome.verdict for entry in one.entries if isinstance(entry.outcome, SubmissionAnswer)
         )
-        metrics.RECORDS_ACCEPTED.add(verdicts[SubmissionVerdict.ACCEPTED], **split)
-        metrics.RECORDS_QUARANTINED.add(verdicts[SubmissionVerdict.QUARANTINED], **split)
-        metrics.RECORDS_SUPERSEDED.add(verdicts[SubmissionVerdict.SUPERSEDED], **split)
-        if not said.num_rows:
-            continue
-        for row in said.group_by(["code", "severity"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
-            counted = {"code": row["code"], "severity": row["severity"]}
-            metrics.FINDINGS.add(row["count_all"], source_id=source.source_id, **counted)
+        for instrument, verdict in _COUNTED:
+            if verdicts[verdict]:
+                instrument.add(verdicts[verdict], **split)
+        codes = Counter(zip(said["code"].to_pylist(), said["severity"].to_pylist(), strict=True))
+        for (code, severity), count in codes.items():
+            metrics.FINDINGS.add(count, source_id=source.source_id, code=code, severity=severity)
     for kind in sorted({one.portion.source.kind for one in prepared}):
         metrics.LANDING_SECONDS.record(seconds, record_kind=kind)

@@ -47,11 +47,16 @@ def read_typed(payload: bytes, *, kind: RecordKind) -> pa.Table:
             f"TypedRecords fills field {others[0]}; this source's records go into {expected.name}.",
             field_path="batch.payload",
         )
+    return read_joined(payload, kind=kind)
+
+
+def read_joined(payload: bytes, *, kind: RecordKind) -> pa.Table:
+    """As read_typed, of what join_records wrote: no record is of another kind, nor are there too many."""
     try:
         decoded = _decoder().list_to_record_batch([payload])
     except ValueError as error:
         raise _unreadable() from error
-    records = decoded.column(expected.name).flatten()
+    records = decoded.column(_LISTS[kind]).flatten()
     names = records.type.names
     columns = [records.field(name) for name in names]
     texts = [column.cast(pa.string()) if pa.types.is_integer(column.type) else column for column in columns]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from observability import metrics
 from observability.metrics import Gauge
 from reconciliation.errors import RetryableStoreError
+from reconciliation.model import Following
 from reconciliation.store.overview import Overview
 
 Labels = tuple[tuple[str, str], ...]
@@ -45,11 +46,13 @@ def show(overview: Overview, before: Shown) -> Shown:
     return now
 
 
-def _figures(overview: Overview) -> list[tuple[Gauge, Mapping[Labels, int]]]:
+def _figures(overview: Overview) -> list[tuple[Gauge, Mapping[Labels, float]]]:
+    followers = {(("consumer_id", one.consumer_id),): one for one in overview.feed_lag}
     return [
         (metrics.SOURCES, {(("state", state),): number for state, number in overview.sources.items()}),
         (metrics.UPDATES, {(("state", state),): number for state, number in overview.states.items()}),
         (metrics.UPDATES_STUCK, {(("owner", row.owner), ("state", row.state)): row.updates for row in overview.stuck}),
+        (metrics.FEED_CURSOR, {labels: one.acknowledged for labels, one in followers.items()}),
         (metrics.LINKS, {(("province_code", province),): number for province, number in overview.links.items()}),
         (
             metrics.CASES_OPEN,
@@ -58,4 +61,13 @@ def _figures(overview: Overview) -> list[tuple[Gauge, Mapping[Labels, int]]]:
                 for (province, kind), number in overview.cases.items()
             },
         ),
+        (metrics.FEED_LAG, {labels: one.behind for labels, one in followers.items()}),
+        (metrics.FEED_LAG_SECONDS, {labels: _waited(one, overview) for labels, one in followers.items()}),
+        (metrics.FEED_EXPIRED, {labels: int(one.is_expired) for labels, one in followers.items()}),
     ]
+
+
+def _waited(one: Following, overview: Overview) -> float:
+    if one.waiting_since is None or overview.taken_at is None:
+        return 0.0
+    return max(0.0, (overview.taken_at - one.waiting_since).total_seconds())

@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from opentelemetry.metrics import Counter as OtelCounter
 from opentelemetry.metrics import Histogram as OtelHistogram
@@ -32,11 +33,22 @@ class Instrument:
     unit: str = "1"
 
     def _labels(self, fields: Mapping[str, object]) -> dict[str, vocabulary.Value]:
-        labels, dropped = vocabulary.admit({field: fields[field] for field in self.fields if field in fields})
-        dropped += sum(field not in self.fields for field in fields)
+        is_text = all(type(value) is str for value in fields.values())
+        labels, dropped = (_remembered if is_text else _admitted)(self, tuple(fields.items()))
         if dropped and "fields_dropped" in _counters:
             _counters["fields_dropped"].add(dropped, {"component": "metric"})
         return labels
+
+
+def _admitted(
+    instrument: Instrument, fields: tuple[tuple[str, object], ...]
+) -> tuple[dict[str, vocabulary.Value], int]:
+    """The labels of an instrument that `fields` fill, and how many were dropped."""
+    labels, dropped = vocabulary.admit({name: value for name, value in fields if name in instrument.fields})
+    return labels, dropped + sum(name not in instrument.fields for name, _ in fields)
+
+
+_remembered = lru_cache(maxsize=4_096)(_admitted)  # the same few are asked for at every call
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,11 @@ FINDINGS = Counter("findings", "Things said about rows of landed batches.", ("so
 NORMALISE_SECONDS = Histogram("normalise_seconds", "Bytes of a batch to canonical columns.", ("record_kind",))
 LANDING_SECONDS = Histogram("landing_seconds", "Canonical columns to COMMIT.", ("record_kind",))
 REQUEST_SECONDS = Histogram("request_seconds", "One gRPC call, as the server saw it.", ("method", "status_code"))
+STATUSES_ANSWERED = Counter(
+    "statuses_answered", "Questions where an update is, by where the answer was read.", ("read_from",)
+)
+WATCHES_OPEN = Gauge("watches_open", "Watches of updates that this process serves.")
+MOVES_TOLD = Counter("moves_told", "Changes of state told to who watches updates.")
 JOB_RUNS = Counter("job_runs", "Runs of a job that ended.", ("job", "outcome"))
 JOB_SECONDS = Histogram("job_seconds", "One run of a job, for one province where it has one.", ("job",))
 LINKS = Gauge("links", "Pairs of records held to be one person.", ("province_code",))
@@ -107,6 +124,12 @@ SOURCES = Gauge("sources", "Declared sources by whether they sent or attested si
 FEED_HEAD = Gauge("feed_head", "The last sequence number published.")
 FEED_PUBLISHED = Counter("feed_published", "Changes given their place in the feed.")
 FEED_CURSOR = Gauge("feed_cursor", "The last sequence number a consumer has acknowledged.", ("consumer_id",))
+FEED_LAG = Gauge("feed_lag", "Published changes that a consumer has not acknowledged.", ("consumer_id",))
+FEED_LAG_SECONDS = Gauge(
+    "feed_lag_seconds", "How long the first change that a consumer has not acknowledged is published.", ("consumer_id",)
+)
+FEED_EXPIRED = Gauge("feed_expired", "1 for a consumer that has to take a snapshot to go on.", ("consumer_id",))
+FEED_STREAMS = Gauge("feed_streams", "Open streams of the feed, downloads included.", ("consumer_id",))
 OUTCOMES = Counter("outcomes", "Reports of registries on changes.", ("consumer_id", "outcome"))
 HANDSHAKES_REFUSED = Counter("handshakes_refused", "Connections that ended before their first call.", ("reason",))
 IDENTITIES_REFUSED = Counter(
@@ -125,9 +148,13 @@ COUNTERS = (
     BATCHES_RECEIVED, BATCHES_LANDED, BATCHES_REPLAYED, BATCHES_REFUSED, RECORDS_ACCEPTED, RECORDS_QUARANTINED,
     RECORDS_SUPERSEDED, FINDINGS, JOB_RUNS, FEED_PUBLISHED, OUTCOMES, SPANS_DROPPED, SPANS_FAILED, FIELDS_DROPPED,
     SIGNATURES_REFUSED, RECORDS_NOT_ENTITLED, CALLS_NOT_ENTITLED, HANDSHAKES_REFUSED, IDENTITIES_REFUSED,
+    STATUSES_ANSWERED, MOVES_TOLD,
 )  # fmt: skip
 HISTOGRAMS = (NORMALISE_SECONDS, LANDING_SECONDS, REQUEST_SECONDS, JOB_SECONDS)
-GAUGES = (LINKS, CASES_OPEN, UPDATES, UPDATES_STUCK, SOURCES, FEED_HEAD, FEED_CURSOR, CERTIFICATE_DAYS)
+GAUGES = (
+    LINKS, CASES_OPEN, UPDATES, UPDATES_STUCK, SOURCES, FEED_HEAD, FEED_CURSOR, FEED_LAG, FEED_LAG_SECONDS,
+    FEED_EXPIRED, FEED_STREAMS, CERTIFICATE_DAYS, WATCHES_OPEN,
+)  # fmt: skip
 INSTRUMENTS: tuple[Instrument, ...] = (*COUNTERS, *HISTOGRAMS, *GAUGES)
 
 

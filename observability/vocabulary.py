@@ -88,6 +88,7 @@ FIELDS: dict[str, Shape] = {
     "method": Shape.METHOD,
     "job": Shape.TOKEN,
     "stage": Shape.TOKEN,
+    "read_from": Shape.TOKEN,
     "component": Shape.SLUG,
     "exporter": Shape.TOKEN,
     "certificate": Shape.TOKEN,

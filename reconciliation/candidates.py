@@ -4,6 +4,7 @@ Derived once per record, never per pair. A record's own words are kept; nothing 
 """
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,13 +30,23 @@ RECORDS = pa.schema(
         pa.field("hamlet", pa.string()),
         pa.field("household_key", pa.string()),  # the household within its own source, unique over all sources
         pa.field("household_number", pa.string()),  # as written; comparable within one former province only
+        pa.field("father_number", pa.string()),  # 12 digits, like those of mother and spouse
+        pa.field("father_name", pa.string()),
+        pa.field("mother_number", pa.string()),
+        pa.field("mother_name", pa.string()),
+        pa.field("spouse_number", pa.string()),
+        pa.field("spouse_name", pa.string()),
     ]
 )
 
+KIN = ("father", "mother", "spouse")
 # Households above this size are dormitories and the like: they say nothing about family.
 _LARGEST_HOUSEHOLD = 30
 # A name shared by more records than this links no two households.
 _MOST_NAMESAKES = 24
+# A word of a name is unusual when no more records than these have it: so many, and so large a share of the pool.
+_FEWEST_BEARERS = 2
+_LEAST_SHARE = 5e-5
 
 
 class FatalPoolError(ReconciliationError):
@@ -61,63 +72,92 @@ def _words(names: pa.Array) -> pa.Array:
     return pc.split_pattern(pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names), pattern=" ")
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
-    """Create the tables `candidates` (a row per record, `row` = rank of its key) and `kin` (households sharing people).
+def derive(connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
+    """Create the table `derived`: a row per record, `row` = rank of its key, and all that the record alone says.
 
     `records` has the schema RECORDS; its order does not matter. Raises FatalPoolError when it is something else.
     """
-    ordered = _pool(records)
-    words = name_words(pa.concat_arrays(ordered["full_name"].chunks))
-    for column in words.column_names:
-        ordered = ordered.append_column(f"{column}_words", words[column])
-    ordered = ordered.append_column("row", pa.array(range(ordered.num_rows), pa.int32()))
+    ordered = pool_of(records, RECORDS)
+    columns = ("full_name", *(f"{role}_name" for role in KIN))
+    names = pa.chunked_array([chunk for column in columns for chunk in ordered[column].chunks], pa.string())
+    encoded = names.combine_chunks().dictionary_encode()
+    distinct = name_words(encoded.dictionary)
+    for place, column in enumerate(columns):
+        indices = encoded.indices.slice(place * ordered.num_rows, ordered.num_rows)
+        ordered = ordered.append_column(f"{column}_as", indices)
+    spelled_as = pa.array(np.arange(distinct.num_rows, dtype=np.int32))
     connection.register("incoming", ordered)
-    for statement in _STATEMENTS:
+    connection.register(
+        "names",
+        distinct.rename_columns([f"{name}_words" for name in distinct.column_names]).append_column(
+            "spelled_as", spelled_as
+        ),
+    )
+    for statement in _DERIVE:
         connection.execute(statement)
     connection.unregister("incoming")
+    connection.unregister("names")
 
 
-def _pool(records: pa.Table) -> pa.Table:
+def count(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make of `derived` the tables `candidates`, with what the pool says of each, and `kin`: homes sharing people."""
+    for statement in _COUNT:
+        connection.execute(statement)
+
+
+def pool_of(records: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The records by key, of the columns of `schema`, with `row`; raises FatalPoolError when they are no pool."""
     try:
-        ordered = records.select(RECORDS.names).cast(RECORDS).sort_by("record_key").combine_chunks()
+        ordered = records.select(schema.names).cast(schema).sort_by("record_key").combine_chunks()
     except (KeyError, pa.ArrowInvalid, ValueError) as error:
-        message = f"pool of {records.num_rows} records: {type(error).__name__}. Next: build it with candidates.RECORDS."
+        what = f"pool of {records.num_rows} records: {type(error).__name__}"
+        message = f"{what}. Next: build it with the schema of its linkage."
         raise FatalPoolError(message) from error
     if pc.count_distinct(ordered["record_key"]).as_py() != ordered.num_rows:
         message = (
             f"pool of {ordered.num_rows} records: a record_key stands twice. Next: hand over standing versions only."
         )
         raise FatalPoolError(message)
-    return ordered
+    return ordered.append_column("row", pa.array(np.arange(ordered.num_rows, dtype=np.int32)))
 
 
 # What is only ever compared for equality is kept as its hash: pairs gather these columns by the million.
 _KEY = "create or replace temp macro key_of(value) as case when value is not null then hash(value) end"
 
-_DERIVED = """
-create or replace temp table derived as
+# A name is taken apart once, however many bear it.
+_SPELLED = """
+create or replace temp table spelled as
 select
-    row, record_key,
-    key_of(source_id) as source,
-    key_of(split_part(source_id, '.', 1)) as former_province,
-    case when regexp_full_match(personal_number, '[0-9]{12}') then personal_number end as personal_number,
-    case when regexp_full_match(personal_number, '[0-9]{12}') then personal_number[1:6]::integer end as number_stem,
-    case when regexp_full_match(personal_number, '[0-9]{12}') then personal_number[7:12]::integer end as number_serial,
-    case when regexp_full_match(cmnd, '[0-9]{9}') then cmnd end as cmnd,
-    coalesce(nullif(trim(insurance_number), ''), right(health_card, 10)) as insurance_number,
+    spelled_as,
     key_of(spelling_words) as name,
     key_of(i_for_y_words) as name_i_for_y,
     key_of(bare_words) as name_bare,
     key_of(list_sort(bare_words)) as name_set,
-    key_of(array_to_string(bare_words, '')) as name_unspaced,
+    array_to_string(bare_words, '') as name_unspaced,
     key_of(list_sort(string_split(array_to_string(bare_words, ''), ''))) as name_letters,
-    spelling_words[-1] as given,
+    key_of(spelling_words[-1]) as given,
     bare_words[-1] as given_bare,
     bare_words[1] as family_bare,
     array_to_string(bare_words[:-2], ' ') as before_given_bare,
     bare_words as words,
     array_to_string(list_sort(list_transform(bare_words, lambda word: word[1])), '') as initials,
-    spelling_words <> bare_words as is_marked,
+    spelling_words <> bare_words as is_marked
+from names
+"""
+
+_NUMBER = "case when regexp_full_match({0}, '[0-9]{{12}}') then {0} end"
+_TRIMMED_INSURANCE = "coalesce(nullif(trim(insurance_number), ''), right(health_card, 10))"
+
+_DERIVED = f"""
+create or replace temp table entered as
+select
+    row, record_key,
+    key_of(source_id) as source,
+    key_of(split_part(source_id, '.', 1)) as former_province,
+    {_NUMBER.format("personal_number")} as personal_number,
+    case when regexp_full_match(cmnd, '[0-9]{{9}}') then cmnd end as cmnd,
+    {_TRIMMED_INSURANCE} as insurance_stated,
+    full_name_as, father_name_as, mother_name_as, spouse_name_as,
     birth_year, birth_month, birth_day,
     case when birth_year is not null and birth_month is not null and birth_day is not null
         then birth_year::integer * 10000 + birth_month::integer * 100 + birth_day end as birth_date,
@@ -127,30 +167,71 @@ select
     current_unit_code as unit,
     key_of(nullif(lower(nfc_normalize(trim(hamlet))), '')) as hamlet,
     key_of(household_key) as household,
-    key_of(nullif(household_number, '')) as household_number
+    key_of(nullif(household_number, '')) as household_number,
+    {", ".join(f"key_of({_NUMBER.format(f'{role}_number')}) as {role}_number" for role in KIN)}
 from incoming
 """
 
 # What the digits of a number say of sex and year: a validity flag of that number, never a second agreement.
-_CHECKED = """
-create or replace temp table checked as
-select *,
+# Since August 2025 the personal number may stand in the insurance number's place: then it is one, and no other.
+_CHECKED = f"""
+create or replace temp table derived as
+select entered.* exclude (insurance_stated, father_name_as, mother_name_as, spouse_name_as),
+    personal_number[1:6]::integer as number_stem,
+    personal_number[7:12]::integer as number_serial,
+    case when length(insurance_stated) = 12 then null else insurance_stated end as insurance_number,
+    case when regexp_full_match(insurance_stated, '[0-9]{{12}}') then insurance_stated end as insured_as,
+    coalesce(personal_number, insured_as) as any_number,
     case when personal_number is null or (birth_year is null and sex is null) then null
          else coalesce(
                   birth_year = 1900 + 100 * (personal_number[4]::integer // 2) + personal_number[5:6]::integer, true)
               and coalesce((sex = 'male') = (personal_number[4]::integer % 2 = 0), true)
     end as number_agrees,
-    case when name_set is not null and birth_year is not null then hash(name_set, birth_year) end as namesake
-from derived
+    spelled.* exclude (spelled_as),
+    {", ".join(f"{role}.name_set as {role}_name, {role}.name_letters as {role}_letters" for role in KIN)},
+    case when spelled.name_set is not null and birth_year is not null
+        then hash(spelled.name_set, birth_year) end as namesake,
+    case when namesake is not null and unit is not null then hash(namesake, unit) end as named_here,
+    case when spelled.given_bare is not null and birth_date is not null
+        then hash(spelled.given_bare, birth_date) end as dated
+from entered
+left join spelled on spelled.spelled_as = full_name_as
+{" ".join(f"left join spelled as {role} on {role}.spelled_as = {role}_name_as" for role in KIN)}
 """
 
-_CANDIDATES = """
+# What only the pool can say of a record: how many share one of its keys. A table of its own, so that it can be kept.
+_TALLIED = ("namesake", "name_set", "named_here", "dated", "household")
+_TALLIES = "create or replace temp table tallies as " + " union all ".join(
+    f"select '{key}' as kind, {key} as key, count(*)::integer as records from derived where {key} is not null "
+    f"group by {key} having count(*) > 1"
+    for key in _TALLIED
+)
+
+# A word that hardly anybody bears is more likely a slip than a name.
+_UNUSUAL = f"""
+create or replace temp table unusual as
+with borne as (select full_name_as, count(*) as bearers from derived where full_name_as is not null group by all),
+said as (select full_name_as, bearers, unnest(words) as word from borne join spelled on spelled_as = full_name_as),
+words as (select word, sum(bearers) as bearers from said group by word)
+select distinct full_name_as from said join words using (word)
+where words.bearers <= {_FEWEST_BEARERS} + {_LEAST_SHARE} * (select count(*) from derived)
+"""
+
+_BY_KEY = " ".join(
+    f"left join tallies as by_{key} on by_{key}.kind = '{key}' and by_{key}.key = derived.{key}" for key in _TALLIED
+)
+_CANDIDATES = f"""
 create or replace temp table candidates as
-select checked.*,
-    case when namesake is not null then count(*) over (partition by namesake) end as namesakes,
-    case when household is not null then count(*) over (partition by household) end as household_size
-from checked
-order by row
+select derived.* exclude (full_name_as),
+    case when namesake is not null then coalesce(by_namesake.records, 1) end as namesakes,
+    case when name_set is not null then coalesce(by_name_set.records, 1) end as bearers,
+    case when named_here is not null then coalesce(by_named_here.records, 1) end as namesakes_here,
+    case when dated is not null then coalesce(by_dated.records, 1) end as datemates,
+    case when household is not null then coalesce(by_household.records, 1) end as household_size,
+    unusual.full_name_as is not null as is_unusual
+from derived
+{_BY_KEY}
+left join unusual on unusual.full_name_as = derived.full_name_as
 """
 
 _KIN = f"""
@@ -164,4 +245,6 @@ from members as one join members as other on one.namesake = other.namesake and o
 group by all
 """
 
-_STATEMENTS = (_KEY, _DERIVED, _CHECKED, _CANDIDATES, _KIN)
+_DERIVE = (_KEY, _SPELLED, _DERIVED, _CHECKED, "drop table entered")
+_DROPPED = tuple(f"drop table {table}" for table in ("derived", "spelled", "unusual"))  # room for the pairs
+_COUNT = (_TALLIES, _UNUSUAL, _CANDIDATES, *_DROPPED, _KIN)

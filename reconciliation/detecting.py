@@ -26,8 +26,18 @@ FACTS = pa.schema(
         pa.field("event_date", pa.date32()),
         pa.field("died_on", pa.date32()),
         pa.field("died_before", pa.int64()),  # the source_version of the last one before that said a day of death
+        pa.field("father_number", pa.string()),
+        pa.field("mother_number", pa.string()),
+        pa.field("scheme", pa.string()),
+        pa.field("valid_from", pa.date32()),
+        pa.field("valid_to", pa.date32()),
     ]
 )
+
+# A parent is older than a child by this much at least, whatever parts of their births are not stated.
+LEAST_MONTHS = 12 * 12
+# A circle of relations is looked for over so many people, of each of whom so many parents are followed.
+MOST_PEOPLE, MOST_PARENTS = 8, 4
 
 CASES = pa.schema(
     [
@@ -57,6 +67,8 @@ HOLDS: dict[CaseKind, State] = {
     CaseKind.ONE_NUMBER_TWO_PEOPLE: State.AWAITING_STEWARD,
     CaseKind.BOOK_AGAINST_REGISTER: State.AWAITING_STEWARD,
     CaseKind.TWO_INSURANCE_BOOKS: State.AWAITING_STEWARD,
+    CaseKind.OVERLAPPING_PERIODS: State.AWAITING_STEWARD,
+    CaseKind.CIRCULAR_RELATIONS: State.AWAITING_STEWARD,
     CaseKind.DEATH_THEN_UPDATE: State.AWAITING_STEWARD,
     CaseKind.TWO_PROVINCES_ONE_PERSON: State.AWAITING_STEWARD,
     CaseKind.REFUSED_BY_REGISTRY: State.AWAITING_STEWARD,
@@ -84,8 +96,19 @@ def conflicts(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
     a `reason`: "later_update" (a register speaks of the person after the day another says they died), "two_days" (of
     one death) or "resurrected" (a record takes back what its earlier version said); `dead` are the places of the
     records that say a day of death.
+
+    A CIRCULAR_RELATIONS is about the records that name the parents, and has a `reason`: "own_parent", "circle"
+    (somebody is an ancestor of theirs, over `people` people) or "age" (the births of parent and child lie less than
+    LEAST_MONTHS apart, whatever is not stated of them: `months` at most). A number that two people claim names nobody.
+    An OVERLAPPING_PERIODS is about one book and scheme; a period that two records state alike is one.
     """
-    return select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere)
+    raised = [
+        select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere),
+        select(_RELATIONS, CASES, facts=facts),
+        select(_PERIODS, CASES, facts=facts),
+    ]
+    ordered = "select * from raised order by kind, record_keys, fingerprint"
+    return select(ordered, CASES, raised=pa.concat_tables(raised))
 
 
 _UNPLACED = f"""
@@ -199,4 +222,96 @@ with placed as (
 select sha256(concat_ws('|', kind, array_to_string(record_keys, ','), array_to_string(claims, ','))) as fingerprint,
     kind, record_keys, evidence
 from found order by kind, record_keys, fingerprint
+"""
+
+# A circle has a step at which the parent is not known to be the older one: it is looked for from such steps only.
+_RELATIONS = f"""
+with recursive persons as (
+    select *, birth_year * 12 + coalesce(birth_month, 1) as born_first,
+        birth_year * 12 + coalesce(birth_month, 12) as born_last
+    from facts where kind = 'person'
+), births as (
+    select subject_id, min(born_first) as born_first, max(born_last) as born_last from persons group by subject_id
+), holders as (
+    select personal_number as number, min(subject_id) as parent from persons where personal_number is not null
+    group by personal_number having count(distinct subject_id) = 1
+), named as (
+    select record_key, subject_id, personal_number, 'father' as relation, father_number as number
+    from persons where father_number is not null
+    union all
+    select record_key, subject_id, personal_number, 'mother' as relation, mother_number as number
+    from persons where mother_number is not null
+), own as (
+    select record_key, list(relation order by relation) as relations
+    from named left join holders using (number) where number = personal_number or parent = subject_id
+    group by record_key
+), steps as (
+    select subject_id as child, parent, relation, list(record_key order by record_key) as record_keys
+    from named join holders using (number) where parent <> subject_id group by child, parent, relation
+), aged as (
+    select steps.*, c.born_last - p.born_first as months, c.born_first > p.born_last as is_older,
+        row_number() over (partition by child order by record_keys, relation, parent) as place
+    from steps join births as c on c.subject_id = child join births as p on p.subject_id = parent
+), followed as (
+    select * from aged where place <= {MOST_PARENTS}
+), walked as (
+    select child as origin, parent as reached, [child] as people, record_keys, [relation] as relations
+    from followed where is_older is distinct from true
+    union all
+    select origin, parent, list_append(people, child), list_concat(walked.record_keys, followed.record_keys),
+        list_append(relations, relation)
+    from walked join followed on child = reached
+    where reached <> origin and len(people) < {MOST_PEOPLE} and not list_contains(people, child)
+), circles as (
+    select list_sort(list_distinct(walked.record_keys)) as record_keys, min(len(people)) as people,
+        min(list_sort(relations)) as relations, flatten(list(people)) as members
+    from walked where reached = origin group by 1
+), found as (
+    select [record_key] as record_keys, list_prepend('own_parent', relations) as claims,
+        json_object('reason', 'own_parent', 'relations', relations)::text as evidence
+    from own
+    union all
+    select record_keys, list_prepend('circle', relations),
+        json_object('reason', 'circle', 'relations', relations, 'people', people)::text
+    from circles
+    union all
+    select record_keys, ['age', relation, months::varchar],
+        json_object('reason', 'age', 'relations', [relation], 'months', months, 'parent', parent)::text
+    from aged where months < {LEAST_MONTHS} and not exists (
+        select 1 from circles where list_contains(members, child) and list_contains(members, parent)
+    )
+)
+select sha256(concat_ws('|', '{CaseKind.CIRCULAR_RELATIONS}', array_to_string(record_keys, ','),
+                        array_to_string(claims, ','))) as fingerprint,
+    '{CaseKind.CIRCULAR_RELATIONS}' as kind, record_keys, evidence
+from found order by record_keys, fingerprint
+"""
+
+# Of one book the periods of one scheme, each once, in the order in which they begin.
+_PERIODS = f"""
+with stated as (
+    select record_key, subject_id, insurance_number, coalesce(scheme, '') as scheme, valid_from,
+        coalesce(valid_to, date '9999-12-31') as ends
+    from facts
+    where kind = 'insurance' and insurance_number is not null and valid_from is not null
+        and (valid_to is null or valid_to >= valid_from)
+), periods as (
+    select distinct subject_id, insurance_number, scheme, valid_from, ends from stated
+), beside as (
+    select *, max(ends) over (book rows between unbounded preceding and 1 preceding) as ended_last,
+        lead(valid_from) over book as begins_next
+    from periods
+    window book as (partition by subject_id, insurance_number, scheme order by valid_from, ends)
+), found as (
+    select list(record_key order by record_key) as record_keys,
+        list(valid_from || '/' || ends order by record_key) as claims,
+        json_object('scheme', nullif(scheme, ''), 'periods', count(distinct (valid_from, ends)))::text as evidence
+    from stated join beside using (subject_id, insurance_number, scheme, valid_from, ends)
+    where valid_from < ended_last or begins_next < ends
+    group by subject_id, insurance_number, scheme
+)
+select sha256(concat_ws('|', '{CaseKind.OVERLAPPING_PERIODS}', array_to_string(record_keys, ','),
+                        array_to_string(claims, ','))) as fingerprint,
+    '{CaseKind.OVERLAPPING_PERIODS}' as kind, record_keys, evidence
+from found order by record_keys, fingerprint
 """

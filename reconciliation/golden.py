@@ -23,6 +23,12 @@ GOLDEN_FIELDS: Mapping[RecordKind, Mapping[str, pa.DataType]] = {
         "household_id": pa.string(),
         "household_number": pa.string(),
         "relation_to_head": pa.string(),
+        "father_number": pa.string(),
+        "father_name": pa.string(),
+        "mother_number": pa.string(),
+        "mother_name": pa.string(),
+        "spouse_number": pa.string(),
+        "spouse_name": pa.string(),
     },
     RecordKind.HOUSEHOLD: {
         "household_number": pa.string(),
@@ -45,6 +51,7 @@ GOLDEN_FIELDS: Mapping[RecordKind, Mapping[str, pa.DataType]] = {
         "valid_to": pa.date32(),
         "first_clinic": pa.string(),
         "unit_code": pa.string(),
+        "contribution_salary": pa.int64(),
     },
 }
 
@@ -54,6 +61,9 @@ TOGETHER: Mapping[RecordKind, Mapping[str, tuple[str, ...]]] = {
         "birth_year": ("birth_year", "birth_month", "birth_day"),
         "unit_code": ("unit_code", "hamlet", "address"),
         "household_id": ("household_id", "household_number", "relation_to_head"),
+        "father_number": ("father_number", "father_name"),
+        "mother_number": ("mother_number", "mother_name"),
+        "spouse_number": ("spouse_number", "spouse_name"),
     },
     RecordKind.HOUSEHOLD: {
         "household_number": ("household_number", "former_number"),

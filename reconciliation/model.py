@@ -134,11 +134,83 @@ class UpdateStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sight:
+    """Whose updates somebody may ask about. What was read under one sight is never shown under another.
+
+    `areas` are a kind and today's province; the province "" stands for the whole country.
+    """
+
+    source_ids: tuple[str, ...] = ()
+    areas: tuple[tuple[RecordKind, str], ...] = ()
+    is_all: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is of some sources and nobody else."""
+        return not (self.is_all or self.areas)
+
+
+EVERYTHING = Sight(is_all=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateAsked:
+    """A question where an update is: by a row of a receipt, or by a source and the source's own key."""
+
+    sight: Sight
+    receipt_id: UUID | None = None
+    row: int = 0
+    source_id: str = ""
+    source_record_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovePlace:
+    """How far somebody has followed moves: those of transactions before `lower`, and of those before `upper` the
+    moves up to the id `after`. `epoch` is the feed's: in another one the numbers mean nothing.
+    """
+
+    epoch: int
+    lower: int
+    upper: int
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """One move of one update, as who follows it is told."""
+
+    move_id: int
+    xid: int
+    record_id: int
+    source_id: str
+    receipt_id: UUID
+    row: int
+    move: Move
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cursor:
     """A place in the feed: everything up to and including `sequence` has been seen."""
 
     epoch: int
     sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """How far one registry is: `behind` changes are not acknowledged, the first of them published at `waiting_since`.
+
+    `is_expired` when some of them are no longer kept, or when it has acknowledged nothing in this epoch: only a
+    snapshot helps then. Of an earlier epoch nothing counts as acknowledged.
+    """
+
+    consumer_id: str
+    acknowledged: int
+    behind: int
+    waiting_since: datetime | None
+    earliest: int
+    is_expired: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,11 +284,45 @@ class GrantEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PortalGrant:
+    """Which updates a portal of citizens may ask about: of which kinds, in which provinces (none: all), and how.
+
+    `granted_until` is the last day; None is without an end.
+    """
+
+    portal_id: str
+    kinds: tuple[RecordKind, ...]
+    province_codes: tuple[str, ...]
+    identity_uris: tuple[str, ...]
+    by_record: bool
+    purpose: str
+    legal_reference: str
+    granted_from: date
+    granted_until: date | None = None
+
+    def holds(self, on: date) -> bool:
+        """Whether it is a grant on that day."""
+        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortalGrantEntry:
+    """One line of a portal's history of grants: who granted or revoked what, and when."""
+
+    entry_id: int
+    grant: PortalGrant
+    is_revoked: bool
+    recorded_at: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grants:
     """Every grant that stands, by whom it is for; those of days to come or gone are among them."""
 
     sources: Mapping[str, SourceGrant]
     consumers: Mapping[str, tuple[Grant, ...]]
+    portals: Mapping[str, PortalGrant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +372,8 @@ class CaseKind(StrEnum):
     ONE_NUMBER_TWO_PEOPLE = "one_number_two_people"
     BOOK_AGAINST_REGISTER = "book_against_register"
     TWO_INSURANCE_BOOKS = "two_insurance_books"
+    OVERLAPPING_PERIODS = "overlapping_periods"
+    CIRCULAR_RELATIONS = "circular_relations"
     DEATH_THEN_UPDATE = "death_then_update"
     TWO_PROVINCES_ONE_PERSON = "two_provinces_one_person"
     REFUSED_BY_REGISTRY = "refused_by_registry"

@@ -1,6 +1,7 @@
 """One province through all stages: what stands goes in, what a run leaves comes out. Pure; the store is around it."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import date
 
 import pyarrow as pa
@@ -44,13 +45,13 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     placements = place(standing, province_code=province_code, as_of=as_of, units=standing.units)
     placed = {kind: _placed(kind, heads[kind], placements) for kind in RecordKind}
     identities = _rekeyed(standing, placed[RecordKind.HOUSEHOLD])
-    pool = select(_POOLED, _POOL, persons=placed[RecordKind.PERSON], insured=placed[RecordKind.INSURANCE])
+    pool = _pool(placed)
     parted = select(_judged_pairs(Decision.NOT_SAME), PAIRS, judged=judged)
     linked = link(
         pool, model=model, must_link=select(_judged_pairs(Decision.SAME), PAIRS, judged=judged), cannot_link=parted
     )
     clustered = _clustered(standing, pool, linked)
-    facts = _facts(pool, clustered, standing.deaths)
+    facts = _facts(pool, clustered, standing.deaths, placed)
     conflicts = detecting.conflicts(facts, standing.elsewhere)
     cases = _cases(placements, conflicts, linked, clustered, parted)
     records = pa.concat_tables([placed[kind].select(_RECORDS.names) for kind in RecordKind])
@@ -76,6 +77,17 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         held=held,
         cases=cases,
     )
+
+
+def linkage_pool(standing: Standing, *, province_code: str, as_of: date) -> pa.Table:
+    """The records that linkage compares, as in a run of `reconcile`: candidates.RECORDS and what a run needs beside."""
+    placements = place(standing, province_code=province_code, as_of=as_of, units=standing.units)
+    kinds = (RecordKind.PERSON, RecordKind.INSURANCE)
+    return _pool({kind: _placed(kind, standing.heads[kind], placements) for kind in kinds})
+
+
+def _pool(placed: Mapping[RecordKind, pa.Table]) -> pa.Table:
+    return select(_POOLED, _POOL, persons=placed[RecordKind.PERSON], insured=placed[RecordKind.INSURANCE])
 
 
 def place(standing: Standing, *, province_code: str, as_of: date, units: UnitTables) -> pa.Table:
@@ -132,11 +144,13 @@ def _changes(standing: Standing, said: speaking.Spoken, clustered: Clustered) ->
         RecordKind.HOUSEHOLD: _SUCCESSORS.empty_table(),
         RecordKind.INSURANCE: said.replaced_books,
     }
+    parted = {RecordKind.PERSON: select(_PARTED_PERSONS, surviving.PARTED, moves=clustered.moves)}
     changes = {}
     for kind in RecordKind:
         spoken = said.spoken[kind]
         published = speaking.contested(standing.golden[kind], members=said.members[kind], spoken=spoken)
-        changes[kind] = surviving.differ(kind, surviving.survive(kind, spoken), published, successors[kind])
+        stands = surviving.survive(kind, spoken)
+        changes[kind] = surviving.differ(kind, stands, published, successors[kind], parted.get(kind))
     return changes
 
 
@@ -157,10 +171,16 @@ def _placed(kind: RecordKind, heads: pa.Table, placements: pa.Table) -> pa.Table
     return select(_PLACED, schema, heads=heads, placements=placements)
 
 
-def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table) -> pa.Table:
+def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table, placed: Mapping[RecordKind, pa.Table]) -> pa.Table:
     folded = name_words(pool["full_name"].combine_chunks())["bare"]
-    named = pool.append_column("tokens", folded)
-    return select(_FACTS, FACTS, pool=named, assignment=clustered.assignment, deaths=deaths)
+    return select(
+        _FACTS,
+        FACTS,
+        pool=pool.append_column("tokens", folded),
+        assignment=clustered.assignment,
+        deaths=deaths,
+        insured=placed[RecordKind.INSURANCE].select(["record_key", "scheme", "valid_from", "valid_to"]),
+    )
 
 
 def _cases(
@@ -233,12 +253,13 @@ _POOLED = """
 with all_records as (
     select record_id, record_key, source_id, 'person' as kind, event_date, personal_number, cmnd, insurance_number,
         null as health_card, full_name, birth_year, birth_month, birth_day, sex, former_unit_code, unit_code, hamlet,
-        sent_code, household_number, died_on
+        sent_code, household_number, died_on,
+        father_number, father_name, mother_number, mother_name, spouse_number, spouse_name
     from persons
     union all
     select record_id, record_key, source_id, 'insurance', event_date, personal_number, cmnd, insurance_number,
         health_card, full_name, birth_year, birth_month, birth_day, sex, former_unit_code, unit_code, hamlet,
-        sent_code, household_number, null
+        sent_code, household_number, null, null, null, null, null, null, null
     from insured
 )
 select *, unit_code as current_unit_code,
@@ -254,8 +275,10 @@ with earlier as (
 )
 select record_key, record_id, kind, subject_id, personal_number, insurance_number,
     array_to_string(list_sort(tokens), ' ') as name_key, birth_year, birth_month, birth_day,
-    current_unit_code as unit_code, event_date, died_on, died_before
-from pool join assignment using (record_key) left join earlier using (record_key) order by record_key
+    current_unit_code as unit_code, event_date, died_on, died_before, father_number, mother_number, scheme, valid_from,
+    valid_to
+from pool join assignment using (record_key) left join earlier using (record_key)
+left join insured using (record_key) order by record_key
 """
 
 # Two subjects of which a steward parted any records are no question, whatever their other records look like.
@@ -301,6 +324,8 @@ _MERGED_PERSONS = """
 select before as subject_id, arg_max(after, (records, after)) as replaced_by
 from moves group by before order by before
 """
+
+_PARTED_PERSONS = "select distinct after as subject_id from moves order by after"
 
 _LINKED = """
 select left_key, right_key, weight, decision, to_json(levels)::text as explanation, $model as model

@@ -22,6 +22,8 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.ONE_NUMBER_TWO_PEOPLE: frozenset({Decision.SAME, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.BOOK_AGAINST_REGISTER: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.TWO_INSURANCE_BOOKS: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.OVERLAPPING_PERIODS: frozenset({Decision.KEEP, Decision.WITHDRAW}),
+        CaseKind.CIRCULAR_RELATIONS: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.DEATH_THEN_UPDATE: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.TWO_PROVINCES_ONE_PERSON: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),

@@ -116,14 +116,15 @@ select subject_id, record_id, 0 as authority, event_date, source_version, person
     case when coalesce(judged_unit = unit_code, true) then hamlet end as hamlet,
     case when coalesce(judged_unit = unit_code, true) then address end as address,
     members.household_id, coalesce(members.household_number, persons.household_number) as household_number,
-    relation_to_head
+    relation_to_head, father_number, father_name, mother_number, mother_name, spouse_number, spouse_name
 from persons join assignment using (record_key)
 left join members using (record_key) left join overrides using (record_key)
 union all by name
 select subject_id, record_id, 1 as authority, event_date, source_version, personal_number, cmnd, null as full_name,
     null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as died_on,
     null as unit_code, null as hamlet, null as address, null as household_id, null as household_number,
-    null as relation_to_head
+    null as relation_to_head, null as father_number, null as father_name, null as mother_number, null as mother_name,
+    null as spouse_number, null as spouse_name
 from insured join assignment using (record_key) semi join registered using (subject_id)
 union all by name
 select subject_id, (provenance ->> 'died_on')::bigint as record_id, 1 as authority, null as event_date,
@@ -161,7 +162,8 @@ order by record_id
 
 _BOOKS_SPEAK = """
 select books.subject_id, record_id, 0 as authority, event_date, source_version, registered.subject_id as person_id,
-    insurance_number, personal_number, full_name, health_card, scheme, valid_from, valid_to, first_clinic, unit_code
+    insurance_number, personal_number, full_name, health_card, scheme, valid_from, valid_to, first_clinic, unit_code,
+    contribution_salary
 from insured join books using (record_id) left join registered on registered.subject_id = person_subject
 order by books.subject_id, record_id
 """

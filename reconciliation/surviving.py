@@ -11,7 +11,8 @@ from adapters.canonical import RecordKind
 from reconciliation.golden import GOLDEN_FIELDS, golden_schema, groups
 from reconciliation.relations import select
 
-# What is published of a subject: NEW, CORRECTED, RECODED (its unit alone changed), MERGED, RETRACTED.
+# What is published of a subject: NEW, UNMERGED (new, of records that were another subject's), ID_CHANGED (it had
+# another number), RECODED (its unit alone changed), CORRECTED (any other change), MERGED, RETRACTED.
 CHANGE_KEY = pa.schema(
     [
         pa.field("cause", pa.string(), nullable=False),
@@ -26,14 +27,28 @@ def survive(kind: RecordKind, spoken: pa.Table) -> pa.Table:
     return select(_survive_query(kind), golden_schema(kind), spoken=spoken)
 
 
-def differ(kind: RecordKind, golden: pa.Table, previous: pa.Table, successors: pa.Table) -> pa.Table:
+PARTED = pa.schema([pa.field("subject_id", pa.string(), nullable=False)])  # what got records that were another's
+
+# The numbers by which others know a subject: another one is told as such.
+_IDS = {
+    RecordKind.PERSON: ("personal_number",),
+    RecordKind.HOUSEHOLD: (),
+    RecordKind.INSURANCE: ("personal_number", "insurance_number"),
+}
+
+
+def differ(
+    kind: RecordKind, golden: pa.Table, previous: pa.Table, successors: pa.Table, parted: pa.Table | None = None
+) -> pa.Table:
     """What has to be published: golden_schema + CHANGE_KEY, ordered by subject.
 
-    `previous` is what stands (golden_schema + change_id); `successors` tells of a gone subject_id its `replaced_by`.
-    A gone subject has null fields.
+    `previous` is what stands (golden_schema + change_id); `successors` tells of a gone subject_id its `replaced_by`;
+    `parted` are the subjects that got records of others (PARTED). A gone subject has null fields.
     """
     schema = pa.schema([*golden_schema(kind), *CHANGE_KEY])
-    return select(_differ_query(kind), schema, golden=golden, previous=previous, successors=successors)
+    others = PARTED.empty_table() if parted is None else parted
+    query = _differ_query(kind)
+    return select(query, schema, golden=golden, previous=previous, successors=successors, parted=others)
 
 
 def _survive_query(kind: RecordKind) -> str:
@@ -68,12 +83,15 @@ def _differ_query(kind: RecordKind) -> str:
     names = list(GOLDEN_FIELDS[kind])
     changed = " or ".join(f"g.{name} is distinct from p.{name}" for name in names)
     others = " or ".join(f"g.{name} is distinct from p.{name}" for name in names if name != "unit_code")
+    changed_ids = " or ".join(f"g.{name} <> p.{name}" for name in _IDS[kind]) or "false"  # neither of them null
     return f"""
 select coalesce(g.subject_id, p.subject_id) as subject_id, {", ".join(f"g.{name}" for name in names)},
     coalesce(g.provenance, '{{}}') as provenance,
-    case when p.subject_id is null then 'NEW'
+    case when p.subject_id is null and g.subject_id in (select subject_id from parted) then 'UNMERGED'
+         when p.subject_id is null then 'NEW'
          when g.subject_id is null and s.replaced_by is not null then 'MERGED'
          when g.subject_id is null then 'RETRACTED'
+         when {changed_ids} then 'ID_CHANGED'
          when {others} then 'CORRECTED'
          else 'RECODED' end as cause,
     p.change_id as previous_change_id,

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
-from reconciliation.comparing import COMPARISONS
 from reconciliation.errors import ReconciliationError
+from reconciliation.linkage import Linkage
+from reconciliation.persons import PERSONS
 
-FORMAT = 1
+FORMAT = 2
 SHIPPED = "persons.json"
 
 
@@ -48,6 +49,10 @@ class Training:
     pairs_unequal: int
     number_error: float  # estimated share of matches whose numbers differ
     seed: int
+    promised_precision: float  # of automatic links
+    confidence: float  # one-sided, that it is no lower
+    interval: tuple[float, float]  # of the precision of labelled pairs from `upper` upwards
+    sampled: int  # of those pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +60,27 @@ class Model:
     """Weights and thresholds. A pair's weight is `base` plus one weight per comparison that can be made."""
 
     name: str
+    linkage: str  # the name of the declaration it weighs
     base: float
     upper: float  # from here a pair is linked
+    keep: float  # from here a pair that was linked stays linked
     lower: float  # from here, below `upper`, it is a case
     comparisons: tuple[ComparisonWeights, ...]
     training: Training
     format: int = FORMAT
 
 
-def load_model(path: Path | None = None) -> Model:
+def load_model(path: Path | None = None, *, linkage: Linkage = PERSONS) -> Model:
     """Read a model file, or the shipped one; raises FatalModelError when it does not fit the declared comparisons."""
     place = resources.files("reconciliation") / "models" / SHIPPED if path is None else path
     try:
         stated = json.loads(place.read_text(encoding="utf-8"))
         model = Model(
             name=stated["name"],
+            linkage=stated["linkage"],
             base=float(stated["base"]),
             upper=float(stated["upper"]),
+            keep=float(stated["keep"]),
             lower=float(stated["lower"]),
             comparisons=tuple(
                 ComparisonWeights(
@@ -80,13 +89,13 @@ def load_model(path: Path | None = None) -> Model:
                 )
                 for comparison in stated["comparisons"]
             ),
-            training=Training(**stated["training"]),
+            training=Training(**stated["training"] | {"interval": tuple(stated["training"]["interval"])}),
             format=stated["format"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"model file {place.name}: {type(error).__name__}. Next: teach again, or name another file."
         raise FatalModelError(message) from error
-    _check(model, place.name)
+    check_model(model, place.name, linkage=linkage)
     return model
 
 
@@ -95,16 +104,17 @@ def save_model(model: Model, path: Path) -> None:
     path.write_text(json.dumps(asdict(model), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _check(model: Model, place: str) -> None:
+def check_model(model: Model, place: str, *, linkage: Linkage = PERSONS) -> None:
+    """Raise FatalModelError unless the model weighs what the linkage declares; `place` names it in the message."""
     if model.format != FORMAT:
         message = f"model file {place}: format {model.format}, this release reads {FORMAT}. Next: teach again."
         raise FatalModelError(message)
-    declared = [(comparison.name, [level.name for level in comparison.levels]) for comparison in COMPARISONS]
+    declared = [(comparison.name, [level.name for level in comparison.levels]) for comparison in linkage.comparisons]
     held = [(weights.comparison, [level.level for level in weights.levels]) for weights in model.comparisons]
     for expected, found in zip(declared, held, strict=False):
         if expected != found:
             message = f"model file {place}: comparison {expected[0]} differs from its declaration. Next: teach again."
             raise FatalModelError(message)
-    if len(declared) != len(held) or model.lower > model.upper:
+    if len(declared) != len(held) or not model.lower <= model.keep <= model.upper:
         message = f"model file {place}: comparisons missing or thresholds out of order. Next: teach again."
         raise FatalModelError(message)

@@ -30,7 +30,9 @@ _SYSTEM_PLACES = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/o
 # Tests kill processes, not machines: what a process has committed is there after its end without fsync, too.
 NOT_FOR_POWER_CUTS = {"fsync": "off"}
 
-MEMORY_BYTES = 4 << 30  # what two servers and their logs of writing may take
+# With this log of writing two servers take no more memory; each process of the run has as many.
+SHORT_LOG = {"max_wal_size": "512MB"}
+MEMORY_BYTES = (3 << 29) * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 NAMESPACE = "6f1c2a44-90a1-4c3e-8a55-0d6a2f0b7d11"  # so that ids, and what ties them, are the same in every run
 
@@ -81,7 +83,7 @@ class Servers:
             return os.environ["LIENTHONG_DATABASE_URL"]
         folder = self._ending.enter_context(open_folder())
         binaries = system_binaries() if name == "system" else None
-        running = embedded.running(folder / "postgres", binaries=binaries, settings=NOT_FOR_POWER_CUTS)
+        running = embedded.running(folder / "postgres", binaries=binaries, settings=NOT_FOR_POWER_CUTS | SHORT_LOG)
         return self._ending.enter_context(running).url("postgres")
 
 

@@ -48,6 +48,13 @@ IDENTITY = (
     pa.field("sex", pa.string()),  # "male" | "female"
 )
 
+# Who somebody comes from and is married to, as the record itself says (Law on Identification 2023, art. 9).
+RELATIVES = tuple(
+    pa.field(f"{relative}_{said}", pa.string())
+    for relative in ("father", "mother", "spouse")
+    for said in ("number", "name")  # 12 digits; NFC, as written
+)
+
 PERSON = pa.schema(
     [
         *KEY,
@@ -57,6 +64,7 @@ PERSON = pa.schema(
         *PLACE,
         pa.field("household_number", pa.string()),
         pa.field("relation_to_head", pa.string()),  # words of Circular 55/2021, lower case
+        *RELATIVES,
     ]
 )
 
@@ -82,6 +90,7 @@ INSURANCE = pa.schema(
         pa.field("first_clinic", pa.string()),
         *PLACE,
         pa.field("household_number", pa.string()),
+        pa.field("contribution_salary", pa.int64()),  # đồng a month: what contributions are reckoned on
     ]
 )
 

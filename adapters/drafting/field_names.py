@@ -43,6 +43,13 @@ class Field(StrEnum):
     VALID_TO = "valid_to"
     CLINIC = "first_clinic"
     SCHEME = "scheme"
+    SALARY = "contribution_salary"
+    FATHER_NUMBER = "father_number"
+    FATHER_NAME = "father_name"
+    MOTHER_NUMBER = "mother_number"
+    MOTHER_NAME = "mother_name"
+    SPOUSE_NUMBER = "spouse_number"
+    SPOUSE_NAME = "spouse_name"
     CHANGED = "data_time"
 
 
@@ -84,19 +91,47 @@ _MORE: dict[Field, tuple[str, ...]] = {
     Field.VALID_TO: ("gttheden", "denngay", "hieulucden", "validto"),
     Field.CLINIC: ("makcb", "noikcbbandau", "noidkkcb", "cosokcb", "firstclinic"),
     Field.SCHEME: ("loaibh", "loaibaohiem", "scheme"),
+    Field.SALARY: ("mucdong", "mucdongbhxh", "tienluong", "luongdong", "tienluongdong", "contributionsalary"),
     Field.CHANGED: ("ngaycapnhat", "capnhat", "capnhatluc", "ngaysua", "changedat", "sourceversion", "ngaylap"),
+}
+
+# What relatives are called, folded: the object of a path (cha/ho_ten), or the end of a name ("Họ tên cha", CCCD_ME).
+_RELATIVES = {
+    "father": ("cha", "bo", "father"),
+    "mother": ("me", "mother"),
+    "spouse": ("vochong", "vohoacchong", "vc", "spouse"),
+}
+_OF_A_RELATIVE = {
+    Field.PERSON_ID: "number",
+    **dict.fromkeys((Field.FULL_NAME, Field.FAMILY_NAME, Field.MIDDLE_NAME, Field.GIVEN_NAME), "name"),
+}
+_SAID = {
+    "number": ("sodinhdanh", "sodinhdanhcua", "socccd", "socccdcua", "cccd"),
+    "name": ("hoten", "hovaten", "ten", "hotencua", "hovatencua"),
 }
 
 
 def field_of(name: str) -> Field | None:
-    """What a column is about: its whole name counts ("Thôn/Tổ"), then the last part of a path (noi_cu_tru/ma_xa)."""
+    """What a column is about: its whole name counts ("Thôn/Tổ"), then the last part of a path (noi_cu_tru/ma_xa).
+
+    In the object of a relative (cha/ho_ten) it is about the relative, or not known.
+    """
     known = _known()
+    relative = _relatives().get(folded(name.partition("/")[0])) if "/" in name else None
+    if relative is not None:
+        said = _OF_A_RELATIVE.get(known.get(folded(name.rpartition("/")[2]), Field.KEY))
+        return Field(f"{relative}_{said}") if said else None
     return next((known[key] for key in (folded(name), folded(name.rpartition("/")[2])) if key in known), None)
 
 
 def folded(name: str) -> str:
     """A name without accents, case, spaces and punctuation."""
     return "".join(one for one in str(fold_name(pa.array([name], pa.string()))[0]) if one.isalnum())
+
+
+@cache
+def _relatives() -> dict[str, str]:
+    return {word: relative for relative, words in _RELATIVES.items() for word in words}
 
 
 @cache
@@ -107,4 +142,9 @@ def _known() -> dict[str, Field]:
             if row["canonical"] in set(Field):
                 names = re.sub(r"\{.*?\}", "", row["names_seen"]).split("|")
                 known |= {folded(name): Field(row["canonical"]) for name in names if name.strip()}
-    return known | {name.replace(" ", ""): one for one, names in _MORE.items() for name in names}
+    known |= {name.replace(" ", ""): one for one, names in _MORE.items() for name in names}
+    for word, relative in _relatives().items():
+        for said, beginnings in _SAID.items():
+            known |= {beginning + word: Field(f"{relative}_{said}") for beginning in beginnings}
+            known[word + said] = Field(f"{relative}_{said}")
+    return known

@@ -25,6 +25,10 @@ _MOST = 0.6  # a column is what most of its filled values look like
 _ENOUGH_CODES = 20  # distinct codes, below which the absence of old ones says nothing
 _ENOUGH_OLD = 5  # distinct codes that only the old list has; fewer may be strays of a recoded system
 _BIRTH = ("birth_year", "birth_month", "birth_day")
+_RELATIVES = (
+    *(Field.FATHER_NUMBER, Field.FATHER_NAME, Field.MOTHER_NUMBER, Field.MOTHER_NAME),
+    *(Field.SPOUSE_NUMBER, Field.SPOUSE_NAME),
+)
 _TARGETS: dict[Field, tuple[str, ...]] = {
     Field.PERSON_ID: ("personal_number",),
     Field.CMND: ("cmnd",),
@@ -46,6 +50,8 @@ _TARGETS: dict[Field, tuple[str, ...]] = {
     Field.VALID_TO: ("valid_to",),
     Field.CLINIC: ("first_clinic",),
     Field.SCHEME: ("scheme",),
+    Field.SALARY: ("contribution_salary",),
+    **{one: (one.value,) for one in _RELATIVES},
     Field.CHANGED: ("source_version", "event_date"),
 }
 _OF_A_HOUSEHOLD = {"personal_number": "head_personal_number", "full_name": "head_name"}
@@ -57,7 +63,11 @@ _LAST_STEPS = {
     "health_card": "health_card",
     "household_number": "book_number",
     "unit_code": "unit_code",
+    "father_number": "personal_number",
+    "mother_number": "personal_number",
+    "spouse_number": "personal_number",
     "member_count": "integer",
+    "contribution_salary": "monthly_amount",
     "birth_year": "partial_date",
     "died_on": "past_day",
     "valid_from": "day",
@@ -66,7 +76,7 @@ _LAST_STEPS = {
 }
 _WITH_NUMBERS = (FileFormat.XLSX, FileFormat.DBF)
 _SHORT_BOOKS = ("6 digits", "7 digits", "8 digits")  # 9 digits without their zeros
-_NAMES = ("full_name", "head_name", "unit_name")
+_NAMES = ("full_name", "head_name", "unit_name", "father_name", "mother_name", "spouse_name")
 _TEXTS = (*_NAMES, "hamlet", "address")
 _WEAK = frozenset({"ngaylap"})  # the day a record was made: when it last changed only if nothing else says so
 _NAME_PARTS = (Field.FAMILY_NAME, Field.MIDDLE_NAME, Field.GIVEN_NAME)
@@ -164,6 +174,8 @@ def _assigned(
     for name, one in sorted(fields.items(), key=lambda item: folded(item[0]) in _WEAK):
         if one in _NAME_PARTS:
             targets, names = _for_kind(("full_name",), kind), parts
+        elif one in _RELATIVES:
+            targets, names = _TARGETS[one], tuple(other for other, same in fields.items() if same is one)
         elif one in _TARGETS:
             targets, names = _for_kind(_TARGETS[one], kind), (name,)
         else:

@@ -34,7 +34,9 @@ from adapters.reference.resolve import resolve
 from adapters.steps.dates import last_second
 
 # Codes whose `seen` is a count, a place or a closed word, and so may be shown; of every other the cell's shape is.
-DETAILED = frozenset({"ENCODING_INVALID", "FIELD_COUNT", "ID_INCONSISTENT", "TEXT_TOO_LONG"})
+DETAILED = frozenset({"ENCODING_INVALID", "FIELD_COUNT", "ID_INCONSISTENT", "TEXT_TOO_LONG"}) | {
+    *("OWN_PARENT", "OWN_SPOUSE", "RELATIVE_REPEATED")
+}
 NUMBERS = ("personal_number", "head_personal_number")
 _NO_DOUBT = frozenset({"INVISIBLE_CHARACTER", "DATE_INCOMPLETE"})  # warnings that speak of no wrong value
 _PARTIAL = ("birth_year", "birth_month", "birth_day")

@@ -26,7 +26,7 @@ _UNTIL_REGISTERED = np.timedelta64(3, "D")  # from a death to its entry
 _IDENTITY_FAULTS = (
     Fault.NUMBER_ABSENT | Fault.CMND_ONLY | Fault.YEAR_ONLY_BIRTH | Fault.NAME_ORDER | Fault.NAME_TYPO
     | Fault.TONE_PLACE | Fault.BIRTH_DISAGREES | Fault.TWO_NUMBERS | Fault.SHARED_CMND | Fault.CAPITALS
-    | Fault.NFD | Fault.D_STROKE | Fault.DATE_IMPOSSIBLE
+    | Fault.NFD | Fault.D_STROKE | Fault.DATE_IMPOSSIBLE | Fault.RELATIVE_MISSPELT
 )  # fmt: skip
 # Codes that no recoding table knows: the record keeps them and is not touched.
 _UNRECODABLE = Fault.RETIRED_CODE | Fault.DISTRICT_CODE

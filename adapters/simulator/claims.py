@@ -28,8 +28,9 @@ from adapters.simulator.people import (
 )
 from adapters.simulator.places import Mask, Numbers, Places, Texts
 from adapters.simulator.rates import Fault, Rates
+from adapters.simulator.relatives import Relatives, draw_relatives
 
-Columns = dict[str, npt.NDArray[Any]]  # canonical names; None or "" = null in text, 0 = null in parts of dates
+Columns = dict[str, npt.NDArray[Any]]  # canonical names; None or "" = null in text, 0 = null in parts of dates and sums
 
 _KEYS = {RecordKind.PERSON: "NK", RecordKind.HOUSEHOLD: "HO", RecordKind.INSURANCE: "BH"}
 _FIRST_RECORD, _LAST_RECORD = date(2012, 1, 1), date(2025, 6, 15)
@@ -51,6 +52,7 @@ class World:
     relation: Objects
     insured: Mask
     home_left: Numbers  # of people: the home a register elsewhere still knows, or −1
+    relatives: Relatives
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def draw_world(rng: Rng, places: Places, households: int, rates: Rates) -> World
         relation=relation_words(people),
         insured=rng.random(len(people.male)) < rates.insured,
         home_left=home_left,
+        relatives=draw_relatives(rng.spawn(1)[0], people, identity, former),
     )
 
 
@@ -213,6 +216,8 @@ def _person_columns(rng: Rng, world: World, person: Numbers, _: Mask | None) -> 
         "insurance_number": np.where(known, world.identity.insurance_number[person], ""),
         "ethnic_group": world.people.ethnic[person].astype(object),
         "relation_to_head": world.relation[person],
+        **{f"{relative}_number": numbers[person] for relative, numbers in world.relatives.numbers.items()},
+        **{f"{relative}_name": names[person] for relative, names in world.relatives.names.items()},
     }
 
 
@@ -240,6 +245,7 @@ def _insurance_columns(rng: Rng, world: World, person: Numbers, is_second: Mask 
         "valid_from": start,
         "valid_to": start + np.timedelta64(364, "D"),
         "first_clinic": identity.clinic[person],
+        "contribution_salary": identity.salary[person],
     }
 
 

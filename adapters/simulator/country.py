@@ -213,13 +213,13 @@ def tabulate(claims: Claims, world: World, source: Source, exported_on: date) ->
 
 
 def _as_arrow(values: object, field: pa.Field, count: int) -> pa.Array:
-    """A column of the field's type; "" in text and 0 in parts of dates are null."""
+    """A column of the field's type; "" in text and 0 in parts of dates and sums are null."""
     if values is None:
         return pa.nulls(count, field.type)
     if isinstance(values, pa.Array):
         return values.cast(field.type)
     assert isinstance(values, np.ndarray)  # noqa: S101
-    if field.name in ("birth_month", "birth_day"):
+    if field.name in ("birth_month", "birth_day", "contribution_salary"):
         return pa.array(values, mask=values == 0).cast(field.type)
     if pa.types.is_string(field.type):
         return pa.array(values, pa.string(), mask=values == "")

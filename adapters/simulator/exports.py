@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from adapters.simulator.country import Country, Phase, System, file_count
 from adapters.simulator.rates import Fault
+from adapters.simulator.relatives import NOBODY
 from adapters.simulator.rendering import render
 from adapters.simulator.slips import held_with_slips, raw_with_slips
 from adapters.simulator.writers import SUFFIXES, write
@@ -36,6 +37,7 @@ class Truth:
     persons: pa.Table  # source_id, source_record_id, person_id, household_id (null at a place they left)
     households: pa.Table  # source_id, source_record_id, household_id
     units: pa.Table  # source_id, source_record_id, unit_code: the right unit of the place last sent
+    families: pa.Table  # person_id, father_id, mother_id, spouse_id: of the people here; null who lives elsewhere
     faults: pa.Table  # source_id, phase, source_record_id (null if missing), faults
 
     def write(self, folder: Path) -> None:
@@ -86,8 +88,15 @@ def truth(country: Country) -> Truth:
         persons=last.filter(pc.invert(is_household)).select([*_ID, "person_id", "household_id"]),
         households=last.filter(is_household).select([*_ID, "household_id"]),
         units=last.select([*_ID, "right_unit"]).rename_columns([*_ID, "unit_code"]),
+        families=_families(country),
         faults=rows.select(["source_id", "phase", "source_record_id", "faults"]),
     )
+
+
+def _families(country: Country) -> pa.Table:
+    relatives = country.world.relatives.rows
+    ids = {f"{relative}_id": pa.array(rows, pa.int64(), mask=rows == NOBODY) for relative, rows in relatives.items()}
+    return pa.table({"person_id": pa.array(np.arange(len(country.world.people.kin)), pa.int64()), **ids})
 
 
 _ID = ["source_id", "source_record_id"]

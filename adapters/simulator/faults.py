@@ -26,6 +26,7 @@ _TONE_PLACES = tuple(
         strict=True,
     )
 )
+RELATIVE_NAMES = ("father_name", "mother_name", "spouse_name")
 _OFFICIAL = "(" + "|".join(official for official, _ in _TONE_PLACES) + r")(\s|$)"
 
 
@@ -47,6 +48,9 @@ def add_faults(rng: Rng, world: World, claims: Claims, rates: Rates, traits: Tra
     _numbers(work, rates)
     _names(work, rates, traits)
     _places(work, world, rates, traits)
+    if claims.kind is RecordKind.PERSON:
+        work.rng = rng.spawn(1)[0]  # of its own, so that nothing else that a seed gives depends on it
+        _relatives(work, rates)
     return replace(claims, columns=work.columns, faults=work.faults)
 
 
@@ -132,6 +136,23 @@ def _names(work: _Work, rates: Rates, traits: Traits) -> None:
     work.choose(Fault.NFD, rates.nfd, ~traits.is_legacy, of_all=False)
     has_stroke = np.array(["Đ" in name for name in work.columns[work.name]], np.bool_)
     work.choose(Fault.D_STROKE, rates.d_stroke, has_stroke & ~traits.is_legacy, of_all=False)
+
+
+def _relatives(work: _Work, rates: Rates) -> None:
+    """A slip in one of the names of relatives; who types names in capitals types all of them so."""
+    names = [work.columns[column] for column in RELATIVE_NAMES]
+    chosen = work.choose(
+        Fault.RELATIVE_MISSPELT, rates.relative_misspelt, np.logical_or.reduce([n != "" for n in names])
+    )
+    rows = np.flatnonzero(chosen)
+    draws = work.rng.random((len(rows), 2))
+    for row, (kind, place) in zip(rows.tolist(), draws.tolist(), strict=True):
+        name = next(one for one in names if one[row] != "")
+        # A letter doubled or a word without its marks: letters changed over may look like a legacy charset's.
+        name[row] = " ".join(_misspelt(name[row], (1 + kind) / 2, place).split())
+    capital = (work.faults & Fault.CAPITALS.value) != 0
+    for name in names:
+        name[capital] = [one.upper() for one in name[capital]]
 
 
 def _with_tone_moved(names: pa.Array) -> Objects:

@@ -3,7 +3,7 @@
 Numbers are unique in the country where the rule makes them so. Columns are strings; "" means none was given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from adapters.simulator.names import Rng
 from adapters.simulator.people import Objects, People
 from adapters.simulator.places import Mask, Numbers, Texts
 from adapters.simulator.rates import Rates
+from adapters.steps.amounts import LEAST, LEVELS, MOST_LEVELS
 
 CMND_FROM_AGE = 25  # the 9-digit card was last given in 2016–2021
 _SERIALS = 1_000_000
@@ -33,6 +34,7 @@ class Identity:
     health_card: Objects  # 15 characters, or 10 on cards since 2021
     scheme: Objects
     clinic: Objects
+    salary: Numbers  # đồng a month that contributions are reckoned on; 0 where none is
 
 
 @cache
@@ -71,7 +73,7 @@ def draw_identity(rng: Rng, people: People, former: Texts, rates: Rates) -> Iden
     ages = people.ages()
     card = _health_cards(rng, ages, former, insurance[: len(former)])
     has_cmnd = (ages >= CMND_FROM_AGE) & (rng.random(len(former)) < rates.has_cmnd)
-    return Identity(
+    identity = Identity(
         personal_number=_personal_numbers(rng, people, registered, people.male ^ differs),
         sex_digit_differs=differs,
         cmnd=np.where(has_cmnd, _cmnds(rng, former), ""),
@@ -80,13 +82,27 @@ def draw_identity(rng: Rng, people: People, former: Texts, rates: Rates) -> Iden
         health_card=card,
         scheme=_schemes(rng, ages),
         clinic=_join(former, _digits(rng.integers(1, _CLINICS, len(former)), 3)),
+        salary=np.zeros(len(former), np.int64),
     )
+    # Drawn with numbers of its own, so that nothing else that a seed gives depends on it.
+    return replace(identity, salary=_salaries(rng.spawn(1)[0], identity.scheme))
 
 
 def draw_second_numbers(rng: Rng, numbers: Objects) -> Objects:
     """A second, wrong personal number beside each: the same place, sex and year, another serial."""
     stems = np.array([number[:6] for number in numbers], object)
     return _join(stems, _digits(rng.integers(0, _SERIALS, len(numbers)), 6))
+
+
+def made_up_numbers(
+    rng: Rng, birth: npt.NDArray[np.datetime64], male: Mask, former: Texts, *, taken: Objects
+) -> Objects:
+    """Numbers of people who are in no register here, registered where `former` says; "" where one is `taken`."""
+    year = birth.astype("datetime64[Y]").astype(np.int64) + 1970
+    registered = np.array([_place_prefixes()[code] for code in former])
+    stem = (registered * 10 + (year // 100 - 19) * 2 + ~male) * 100 + year % 100
+    numbers = _digits(stem * _SERIALS + rng.integers(0, _SERIALS, len(stem)), 12)
+    return np.where(np.isin(numbers.astype(str), taken.astype(str)) | (year < 1900), "", numbers)
 
 
 def _personal_numbers(rng: Rng, people: People, registered: Numbers, male: Mask) -> Objects:
@@ -137,6 +153,13 @@ def _schemes(rng: Rng, ages: npt.NDArray[np.float64]) -> Objects:
     working = (ages >= 18) & (ages < 62)
     drawn = rng.choice(np.array(["BHXH_BB", "BHXH_TN", "BHYT"], object), len(ages), p=[0.45, 0.08, 0.47])
     return np.where(working, drawn, "BHYT")
+
+
+def _salaries(rng: Rng, schemes: Objects) -> Numbers:
+    """Whole thousands between the least income of voluntary insurance and the most that is reckoned with."""
+    drawn = np.exp(rng.normal(np.where(schemes == "BHXH_TN", np.log(2_500_000), np.log(7_500_000)), 0.45))
+    salary = np.clip(drawn.round(-3), LEAST, MOST_LEVELS * LEVELS[-1][1]).astype(np.int64)
+    return np.where(schemes == "BHYT", 0, salary)
 
 
 def _digits(numbers: Numbers, width: int) -> Objects:

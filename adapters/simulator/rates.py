@@ -49,6 +49,7 @@ class Rates:
     district_code: float = 0.002  # a district's code in the commune field (not where codes are kept as numbers)
     old_code_after_merger: float = 0.01  # after 1 July, from a system that sends new codes
     date_impossible: float = 0.002  # 31 February
+    relative_misspelt: float = 0.03  # a slip in the name of the father, the mother or the spouse
 
     # Slips of one export, of the records in which they can occur (`slips.py`); the register itself is not wrong
     number_lost_zero: float = 0.004  # a spreadsheet made the personal number an integer
@@ -63,6 +64,9 @@ class Rates:
     unlisted_sex: float = 0.001  # a code that no list has
     clock_ahead: float = 0.001  # changed after the day of export
     period_reversed: float = 0.001  # of insurance: ends before it begins
+    own_parent: float = 0.0005  # the person's own number in the father's column
+    amount_negative: float = 0.001  # of sums: a correction in place of the sum
+    amount_tenfold: float = 0.001  # of sums: a zero too many
 
     # Faults of delivery, of the records of one export
     key_missing: float = 0.002  # extra rows, at least one a system
@@ -80,7 +84,8 @@ HEAVY = replace(
     homonym_commune=0.1, retired_code=0.1, district_code=0.1, old_code_after_merger=0.1, date_impossible=0.1,
     number_lost_zero=0.1, unit_lost_zero=0.1, number_too_long=0.1, invisible=0.1, legacy_text=0.05, mixed_script=0.05,
     insurance_is_personal=0.1, wrong_list=0.2, bare_unit_name=0.3, unlisted_sex=0.1, clock_ahead=0.1,
-    period_reversed=0.1, key_missing=0.02, sent_twice=0.02, resent_old=0.05, resent_same=0.05,
+    period_reversed=0.1, relative_misspelt=0.2, own_parent=0.1, amount_negative=0.1, amount_tenfold=0.1,
+    key_missing=0.02, sent_twice=0.02, resent_old=0.05, resent_same=0.05,
 )  # fmt: skip
 
 
@@ -122,10 +127,14 @@ class Fault(IntFlag):
     BARE_UNIT_NAME = 1 << 31
     MIXED_SCRIPT = 1 << 32
     INSURANCE_IS_PERSONAL = 1 << 33
+    RELATIVE_MISSPELT = 1 << 34
+    OWN_PARENT = 1 << 35
+    AMOUNT_NEGATIVE = 1 << 36
+    AMOUNT_TENFOLD = 1 << 37
 
 
 # Faults after which the canonical row no longer equals what the system holds: the reader refuses or empties something.
 UNREADABLE = (
     Fault.DATE_IMPOSSIBLE | Fault.KEY_MISSING | Fault.SENT_TWICE | Fault.NUMBER_TOO_LONG | Fault.LEGACY_TEXT
-    | Fault.UNLISTED_SEX | Fault.CLOCK_AHEAD
+    | Fault.UNLISTED_SEX | Fault.CLOCK_AHEAD | Fault.AMOUNT_NEGATIVE
 )  # fmt: skip

@@ -19,6 +19,7 @@ from adapters.readers.charsets import letters
 from adapters.simulator.names import Rng
 from adapters.simulator.places import Mask
 from adapters.simulator.rates import Fault, Rates
+from adapters.steps.amounts import LEVELS, MOST_LEVELS
 from adapters.steps.lists import code_list
 
 _SHORTENED_NUMBER = r"^0{1,2}[1-9]"  # read back, since 10 or 11 digits remain
@@ -49,6 +50,9 @@ def add_slips(rng: Rng, table: pa.Table, source: Source, rates: Rates) -> pa.Tab
         first, last = table["valid_from"], table["valid_to"]
         slips.replace("valid_from", reversed_, last)
         slips.replace("valid_to", reversed_, first)
+    slips.rng = rng.spawn(1)[0]  # of its own, so that nothing else that a seed gives depends on it
+    _slip_in_relatives(slips, rates)
+    _slip_in_amounts(slips, rates)
     return _with(slips.table, "faults", pa.array(slips.bits))
 
 
@@ -109,6 +113,22 @@ def _slip_in_lists(slips: _Slips, rates: Rates) -> None:
         slips.replace("ethnic_group", misread, other)
 
 
+def _slip_in_relatives(slips: _Slips, rates: Rates) -> None:
+    table, source = slips.table, slips.source
+    if source.dialect.mapping_to("father_number") is not None:
+        own = _own(table, source, "personal_number")
+        chosen = slips.choose(Fault.OWN_PARENT, rates.own_parent, _filled(own))
+        slips.replace("father_number", chosen, own)
+
+
+def _slip_in_amounts(slips: _Slips, rates: Rates) -> None:
+    amounts = _own(slips.table, slips.source, "contribution_salary")
+    negative = slips.choose(Fault.AMOUNT_NEGATIVE, rates.amount_negative, _filled(amounts))
+    tenfold = pc.multiply(amounts.cast(pa.int64()), 10)
+    seen = _true(pc.greater(tenfold, MOST_LEVELS * LEVELS[-1][1])) & ~negative
+    slips.replace("contribution_salary", slips.choose(Fault.AMOUNT_TENFOLD, rates.amount_tenfold, seen), tenfold)
+
+
 def held_with_slips(rows: pa.Table, source: Source) -> pa.Table:
     """The rows as the file says them, as far as that is canonical: names and moments."""
     faults = rows["faults"].to_numpy()
@@ -129,6 +149,8 @@ def raw_with_slips(raw: pa.Table, rows: pa.Table, source: Source) -> pa.Table:
         raw = _changed(raw, source, target, _has(faults, Fault.NUMBER_TOO_LONG), lambda text: _joined(text, "7"))
         raw = _changed(raw, source, target, _has(faults, Fault.NUMBER_LOST_ZERO), _without_zeros)
     raw = _changed(raw, source, "unit_code", _has(faults, Fault.UNIT_LOST_ZERO), _without_zeros)
+    below = _has(faults, Fault.AMOUNT_NEGATIVE)
+    raw = _changed(raw, source, "contribution_salary", below, lambda text: pc.binary_join_element_wise("-", text, ""))
     unlisted = _has(faults, Fault.UNLISTED_SEX)
     return _changed(raw, source, "sex", unlisted, lambda text: pa.array([_UNLISTED] * len(text), pa.string()))
 

@@ -9,6 +9,7 @@ from adapters.simulator.rates import Fault
 
 _NUMBER = ("personal_number", "head_personal_number")
 _NAME = ("full_name", "head_name")
+_RELATIVES = ("father_name", "mother_name", "spouse_name")
 _BIRTH = ("birth_year", "birth_month", "birth_day")
 _NONE = Fault(0)
 _UNIT = ("unit_code", "unit_name")
@@ -38,7 +39,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.NAME_ORDER: Verdict(spoils=_NAME, seen_by="linkage, by sets of words"),
     Fault.NAME_TYPO: Verdict(spoils=_NAME, seen_by="linkage"),
     Fault.TONE_PLACE: Verdict(spoils=_NAME, seen_by="linkage: both spellings fold to one"),
-    Fault.CAPITALS: Verdict(spoils=_NAME, seen_by="linkage: case is folded"),
+    Fault.CAPITALS: Verdict(spoils=(*_NAME, *_RELATIVES), seen_by="linkage: case is folded"),
     Fault.SEX_DIGIT: Verdict(
         code="ID_INCONSISTENT",
         told_on=("personal_number",),
@@ -57,6 +58,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.DISTRICT_CODE: Verdict(code="UNIT_IS_DISTRICT", told_on=("unit_code",), spoils=_UNIT),
     Fault.OLD_CODE_AFTER_MERGER: Verdict(spoils=_UNIT, seen_by="resolution: the code is of the other list"),
     Fault.DATE_IMPOSSIBLE: Verdict(code="DATE_INVALID", told_on=("birth_year",), spoils=_BIRTH, empties=_BIRTH),
+    Fault.RELATIVE_MISSPELT: Verdict(spoils=_RELATIVES, seen_by="linkage"),
     # How it is typed: repaired, and reported once a column
     Fault.NFD: Verdict(code="COMPOSED", told_on=_NAME, hidden_by=Fault.LEGACY_TEXT),
     Fault.D_STROKE: Verdict(code="DSTROKE_REPLACED", told_on=_NAME, hidden_by=Fault.LEGACY_TEXT),
@@ -80,6 +82,18 @@ VERDICTS: dict[Fault, Verdict] = {
         empties=("event_date",),
     ),
     Fault.PERIOD_REVERSED: Verdict(code="PERIOD_REVERSED", told_on=("valid_to",), spoils=("valid_from", "valid_to")),
+    Fault.OWN_PARENT: Verdict(
+        code="OWN_PARENT", told_on=("father_number",), hidden_by=Fault.NUMBER_TOO_LONG, spoils=("father_number",)
+    ),
+    Fault.AMOUNT_NEGATIVE: Verdict(
+        code="AMOUNT_NEGATIVE",
+        told_on=("contribution_salary",),
+        spoils=("contribution_salary",),
+        empties=("contribution_salary",),
+    ),
+    Fault.AMOUNT_TENFOLD: Verdict(
+        code="AMOUNT_OUT_OF_RANGE", told_on=("contribution_salary",), spoils=("contribution_salary",)
+    ),
     # Delivery
     Fault.KEY_MISSING: Verdict(code="KEY_MISSING", told_on=("source_record_id",), is_held_back=True),
     Fault.SENT_TWICE: Verdict(code="DUPLICATE_IN_BATCH", told_on=("source_record_id",), is_held_back=True),

@@ -5,7 +5,7 @@ Every step is pure, columnar and null-preserving. Text steps may follow one anot
 
 import pyarrow as pa
 
-from adapters.steps import codes, dates, numbers, text
+from adapters.steps import amounts, codes, dates, numbers, text
 from adapters.steps.folding import fold_name, fold_tone
 from adapters.steps.model import Context, Option, Step, Stepped
 from adapters.steps.splitting import NameRule, split_name
@@ -35,4 +35,6 @@ STEPS: dict[str, Step] = {
     "unit_code": Step(codes.unit_code),
     "listed": Step(codes.listed, option=Option.LIST),
     "integer": Step(codes.integer, (pa.int16(),)),
+    # money
+    "monthly_amount": Step(amounts.monthly_amount, (pa.int64(),)),
 }

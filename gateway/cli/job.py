@@ -16,6 +16,9 @@ from reconciliation.store.engine import Engine
 JOBS = {
     "reconcile_records": "đối soát từng tỉnh · reconcile, province by province",
     "flag_stuck_updates": "đếm cập nhật quá hạn · count what is past its deadline",
+    "weekly_report": "đếm và lưu số liệu tuần · count and keep the figures of the week",
+    "purge_feed": "dọn các thay đổi mà mọi cơ sở dữ liệu đã nhận · let go of changes that every registry has",
+    "retrain_model": "học lại mô hình liên kết của tỉnh · teach provinces' linkage models anew",
     "publish_snapshot": "ghi bản chụp cho một cơ sở dữ liệu quốc gia · write a registry's snapshot",
 }
 
@@ -25,7 +28,16 @@ def command(
     *,
     province: Annotated[list[str] | None, typer.Option(help="Mã tỉnh; mặc định: nơi có dữ liệu mới · Codes")] = None,
     consumer: Annotated[str, typer.Option(help="Cho publish_snapshot · For publish_snapshot")] = "",
-    folder: Annotated[Path, typer.Option(help="Nơi ghi bản chụp · Where snapshots go")] = Path("snapshots"),
+    folder: Annotated[Path, typer.Option(help="Nơi ghi bản chụp, mô hình · Where snapshots or models go")] = Path(
+        "snapshots"
+    ),
+    keep_days: Annotated[int, typer.Option(min=1, help="Cho purge_feed: giữ bao nhiêu ngày · For purge_feed")] = (
+        jobs.FEED_DAYS
+    ),
+    leaving_behind: Annotated[
+        list[str] | None, typer.Option(help="Cho purge_feed: không chờ ai · For purge_feed: whom not to wait for")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Ai quyết định · Who decided")] = "lienthong job",
     as_json: Json = False,
 ) -> None:
     """Chạy một việc định kỳ ngay bây giờ. Run a scheduled job now."""
@@ -34,7 +46,15 @@ def command(
         return
     if name not in JOBS:
         raise GatewayError(f"There is no job {name[:40]}. Next: `lienthong job list`.")
+    if leaving_behind and by == "lienthong job":
+        raise typer.BadParameter("--leaving-behind: say who decided, with --by")
     with open_store() as engine:
+        if name == "purge_feed":
+            purged = jobs.purge_feed(
+                engine, now=datetime.now(UTC), keep_days=keep_days, by=by, leaving_behind=leaving_behind or []
+            )
+            json_line(purged) if as_json else rows(("", ""), list(purged.items()))
+            return
         for counts in _run(engine, name, provinces=province, consumer=consumer, folder=folder):
             if as_json:
                 json_line(counts)
@@ -52,6 +72,14 @@ def _run(
             return [{"province": code, **jobs.reconcile_records(engine, province_code=code, now=now)} for code in codes]
         case "flag_stuck_updates":
             return [dict(jobs.flag_stuck_updates(engine, now=now))]
+        case "weekly_report":
+            return [dict(jobs.weekly_report(engine, now=now))]
+        case "retrain_model":
+            codes = provinces or jobs.provinces(engine)
+            return [
+                {"province": code, **jobs.retrain_model(engine, province_code=code, folder=folder, seed=1, now=now)}
+                for code in codes
+            ]
         case _:
             if not consumer:
                 raise GatewayError("publish_snapshot needs a registry. Next: give --consumer.")

@@ -24,6 +24,7 @@ _Officer = Annotated[str, typer.Option("--officer", help="Mã tỉnh/tên của 
 _Province = Annotated[str, typer.Option("--province", help="Mã tỉnh, cho agent · A province's code, for its agent")]
 _Gateway = Annotated[str, typer.Option("--gateway", help="Tên của cổng · A gateway's name")]
 _Operator = Annotated[str, typer.Option("--operator", help="Người vận hành · An operator's name")]
+_Portal = Annotated[str, typer.Option("--portal", help="Cổng dịch vụ công · A portal's id")]
 _Hosts = Annotated[list[str], typer.Option("--host", help="Tên máy hay địa chỉ của cổng · A name or address of it")]
 _Days = Annotated[int, typer.Option(min=1, max=pki.MOST_DAYS, help="Số ngày hiệu lực · How many days it lasts")]
 _Out = Annotated[Path, typer.Option("--out", file_okay=False, help="Nơi ghi chứng thư và khóa · Where to write them")]
@@ -57,6 +58,7 @@ def issue(
     province: _Province = "",
     gateway: _Gateway = "",
     operator: _Operator = "",
+    portal: _Portal = "",
     host: _Hosts = [],  # noqa: B006 - typer's way of saying none
     days: _Days = pki.MOST_DAYS,
     out: _Out = Path(),
@@ -72,6 +74,7 @@ def issue(
         province=province,
         gateway=gateway,
         operator=operator,
+        portal=portal,
     )
     path = _free_path(out, identity)
     _hand_over(pki.issue(authority, identity, now=_now(), days=days, hosts=host), path, as_json=as_json)
@@ -88,6 +91,7 @@ def sign(
     province: _Province = "",
     gateway: _Gateway = "",
     operator: _Operator = "",
+    portal: _Portal = "",
     host: _Hosts = [],  # noqa: B006 - typer's way of saying none
     days: _Days = pki.MOST_DAYS,
     out: _Out = Path(),
@@ -103,6 +107,7 @@ def sign(
         province=province,
         gateway=gateway,
         operator=operator,
+        portal=portal,
     )
     path = _free_path(out, identity)
     signed = pki.sign(authority, request.read_bytes(), identity, now=_now(), days=days, hosts=host)

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from pyarrow import parquet
 from adapters.canonical import RecordKind
 from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials, read_date
 from gateway.cli.saying import json_line, say
-from gateway.client import FeedClient, Page, connect
+from gateway.client import FeedClient, Page, connect, download
 from reconciliation.model import Outcome, OutcomeKind
 
 
@@ -39,6 +40,12 @@ def command(
         str, typer.Option(help="Kèm mã đơn vị của ngày này · Say units in the codes of this past day too")
     ] = "",
     acknowledge: Annotated[bool, typer.Option(help="Xác nhận khi đã ghi · Acknowledge what is written")] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Nhận tiếp khi có thay đổi mới · Go on as changes are published")
+    ] = False,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Tải bản chụp mới nhất trước · Take the newest snapshot first")
+    ] = False,
     applied: Annotated[bool, typer.Option("--applied", help="Báo đã áp dụng tất cả · Report all as applied")] = False,
     address: Address,
     certificate: Certificate = None,
@@ -57,7 +64,10 @@ def command(
     async def run() -> None:
         async with connect(address, credentials=shown) as channel:
             client = FeedClient(channel, consumer_id=consumer)
-            async for page in client.pages(cursor, page_size=page_size, former_units_on=former):
+            begin = await _take_snapshot(client, folder, as_json=as_json) if snapshot else cursor
+            if snapshot and acknowledge:
+                await client.acknowledge(begin)
+            async for page in _pages(client, begin, page_size=page_size, former=former, watch=watch):
                 files = [_write(folder, kind, table, as_) for kind, table in page.tables.items()]
                 if acknowledge:
                     await client.acknowledge(page.next_cursor)
@@ -72,6 +82,30 @@ def command(
                     )
 
     asyncio.run(run())
+
+
+async def _pages(
+    client: FeedClient, cursor: str, *, page_size: int, former: date | None, watch: bool
+) -> AsyncIterator[Page]:
+    """The changes there are, or these and all that come."""
+    if not watch:
+        async for page in client.pages(cursor, page_size=page_size, former_units_on=former):
+            yield page
+        return
+    async for one in client.watch(cursor, former_units_on=former):
+        if isinstance(one, Page):
+            yield one
+
+
+async def _take_snapshot(client: FeedClient, folder: Path, *, as_json: bool) -> str:
+    """Download the newest snapshot; the cursor from which the feed continues it."""
+    taken = await download(client, folder)
+    files = [str(path.relative_to(folder)) for path in taken.files.values()]
+    if as_json:
+        json_line({"snapshot": taken.snapshot_id, "files": files, "cursor": taken.cursor})
+    else:
+        say(f"Bản chụp {taken.snapshot_id}: {' '.join(files)}", "the snapshot is here, and whole")
+    return taken.cursor
 
 
 def _all_applied(page: Page) -> list[Outcome]:

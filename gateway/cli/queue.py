@@ -10,12 +10,14 @@ from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
 from gateway.errors import Reason, RejectedCallError
 from reconciliation import review
+from reconciliation.conflicts import CATALOGUE
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision
 from reconciliation.store.engine import Engine
 
 app = typer.Typer(no_args_is_help=True)
 
+# What a steward is asked, by kind of case.
 _Steward = Annotated[str, typer.Option(help="Người quyết định · Who decides")]
 _Reason = Annotated[str, typer.Option(help="Lý do · Why")]
 
@@ -61,6 +63,8 @@ def show(case_id: int, *, as_json: Json = False) -> None:
         json_line(case)
         return
     decisions = ", ".join(sorted(review.DECISIONS[case.kind]))
+    asked = CATALOGUE[case.kind]
+    say(asked.question_vi, asked.question_en)
     say(f"Hồ sơ {case.case_id}: {case.kind}, chờ {case.owner}", f"decide by {decisions}")
     if case.proposed_by is not None:
         say(f"Đề nghị {case.proposed_by} chờ người thứ hai duyệt", f"judgement {case.proposed_by} awaits approval")

@@ -1,52 +1,63 @@
-"""`lienthong report`: what a registry did with single changes, one JSON object a line."""
+"""`lienthong report weekly`: what the Government's weekly meeting asks for, as a page, on paper and as figures."""
 
-import asyncio
-import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.caps import MAX_OUTCOMES
-from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
-from gateway.cli.saying import json_line, say
-from gateway.client import FeedClient, connect
+from gateway.cli.options import Json
+from gateway.cli.saying import json_line, rows, say
+from gateway.cli.store import open_store
 from gateway.errors import GatewayError
-from reconciliation.model import Outcome, OutcomeKind
+from gateway.reports import weekly as paper
+from gateway.reports.page import count
+from reconciliation import jobs
+from reconciliation import weekly as weeks
+from reconciliation.store import weekly as store
+
+app = typer.Typer(no_args_is_help=True)
 
 
-def command(
-    consumer: Annotated[str, typer.Argument(help="Mã cơ sở dữ liệu quốc gia · The registry's id")],
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help='{"feed_seq", "outcome", "reason"} a line')],
+@app.callback()
+def _group() -> None:
+    """Báo cáo · Reports."""
+
+
+@app.command()
+def weekly(
     *,
-    address: Address,
-    certificate: Certificate = None,
-    key: Key = None,
-    authorities: Authorities = None,
+    week: Annotated[str, typer.Option(help="Tuần ISO: 2026-W47; mặc định: tuần này · The ISO week")] = "",
+    html: Annotated[Path | None, typer.Option(help="Ghi trang báo cáo · Write the report as a page")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Ghi báo cáo để in · Write the report for paper")] = None,
+    kept: Annotated[
+        bool, typer.Option(help="Dùng số liệu đã lưu của tuần · Use the figures that were kept of the week")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Báo từng thay đổi đã áp dụng hay bị từ chối. Report changes as applied or refused."""
-    outcomes = [_outcome(number, line) for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1)]
-    shown = credentials(certificate, key, authorities)
-
-    async def run() -> int:
-        async with connect(address, credentials=shown) as channel:
-            client = FeedClient(channel, consumer_id=consumer)
-            parts = [outcomes[start : start + MAX_OUTCOMES] for start in range(0, len(outcomes), MAX_OUTCOMES)]
-            return sum([await client.report(part) for part in parts])
-
-    recorded = asyncio.run(run())
-    if as_json:
-        json_line({"reported": len(outcomes), "recorded": recorded})
-    else:
-        say(f"Đã ghi {recorded} trên {len(outcomes)} báo cáo", f"{recorded} of {len(outcomes)} reports were new")
-
-
-def _outcome(number: int, line: str) -> Outcome:
+    """Báo cáo tuần: đã nhận, đã chuyển mã, đã đối soát, mâu thuẫn, đang tắc ở ai. The weekly report."""
+    now = datetime.now(UTC)
+    chosen = week or weeks.week_of(now)
     try:
-        told = json.loads(line)
-        return Outcome(feed_seq=int(told["feed_seq"]), kind=OutcomeKind(told["outcome"]), reason=told.get("reason"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GatewayError(
-            f'Line {number} is no outcome. Next: write {{"feed_seq": 1, "outcome": "refused", "reason": "A_CODE"}}.'
-        ) from error
+        weeks.period(chosen)
+    except ValueError as error:
+        raise GatewayError(f'"{chosen[:20]}" is no week. Next: write it as 2026-W47.') from error
+    with open_store() as engine:
+        if not kept:
+            jobs.weekly_report(engine, now=now, week=chosen)
+        figures = store.kept(engine, chosen)
+    if figures is None:
+        raise GatewayError(f"No figures were kept of week {chosen}. Next: leave --kept out, and they are counted now.")
+    if html is not None:
+        html.write_text(paper.page(figures), encoding="utf-8")
+    if pdf is not None:
+        pdf.write_bytes(paper.pdf(figures))
+    if as_json:
+        json_line(figures)
+        return
+    totals = figures["totals"]
+    say(f"Tuần {chosen}, tính đến {paper.moment(figures['as_of'])}", "the week, as of")
+    rows(("", ""), [(f"{vi} · {en}", count(totals[name])) for name, (vi, en) in paper.FIGURES.items()])
+    for written in (html, pdf):
+        if written is not None:
+            say(f"Đã ghi {written}", "written")

@@ -1,6 +1,7 @@
 """`lienthong status`: where one update is, or what was found in a batch."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import typer
 from gateway.cli.late import show_late
 from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
 from gateway.cli.saying import json_line, rows, say
-from gateway.client import StatusClient, connect
+from gateway.client import Credentials, StatusClient, connect
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Finding, UpdateStatus
 
@@ -20,6 +21,10 @@ def command(
     row: Annotated[int | None, typer.Option(min=0, help="Dòng trong lô, từ 0 · The row in the batch, from 0")] = None,
     source: Annotated[str, typer.Option(help="Mã nguồn · The source's id")] = "",
     record: Annotated[str, typer.Option(help="Mã bản ghi của nguồn · The source's own key")] = "",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Theo dõi các thay đổi cho đến khi dừng · Follow changes until stopped")
+    ] = False,
+    resume: Annotated[str, typer.Option(help="Theo dõi tiếp từ mã này · Follow on from this token")] = "",
     late: Annotated[
         bool, typer.Option("--late", help="Nguồn nào im lặng quá hạn · Which sources were not heard of in time")
     ] = False,
@@ -33,16 +38,25 @@ def command(
 
     With --receipt and --row, or --source and --record: one update's state. With --receipt alone: the batch's findings.
 
+    --watch với --source, hoặc với --receipt và --row: từng thay đổi trạng thái khi nó xảy ra. Changes of state as they
+    come, with the token to go on from.
+
     --late: nguồn quá hạn mà không gửi và không báo "không có gì". Sources that neither sent nor attested silence in
     time, read from the database; exit code 1 when there are any.
     """
     if late:
         show_late(as_json=as_json)
         return
+    shown = credentials(certificate, key, authorities)
+    if watch:
+        if (receipt is None) == (not source) or record:
+            raise typer.BadParameter("--watch: --source | --receipt --row")
+        following = _watch(address, shown, source=source, receipt=receipt, row=row or 0, resume=resume, as_json=as_json)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(following)
+        return
     if (receipt is None) == (not (source and record)):
         raise typer.BadParameter("--receipt [--row] | --source --record")
-
-    shown = credentials(certificate, key, authorities)
 
     async def run() -> UpdateStatus | list[Finding]:
         async with connect(address, credentials=shown) as channel:
@@ -58,6 +72,29 @@ def command(
         _show_status(found, as_json=as_json)
     else:
         _show_findings(found, as_json=as_json)
+
+
+async def _watch(
+    address: str,
+    shown: Credentials | None,
+    *,
+    source: str,
+    receipt: UUID | None,
+    row: int,
+    resume: str,
+    as_json: bool,
+) -> None:
+    async with connect(address, credentials=shown) as channel:
+        async for watched in StatusClient(channel).watch(source, receipt_id=receipt, row=row, resume_token=resume):
+            if as_json:
+                json_line(watched)
+                continue
+            for change in watched.changes:
+                move = change.move
+                where = f"{_here(move.moved_at)}  {change.receipt_id} {change.row}"
+                say(f"{where}: {move.from_state} → {move.to_state}", move.cause)
+            if not watched.changes:
+                say("Chưa có thay đổi", f"no change; --resume {watched.resume_token}")
 
 
 def _show_status(status: UpdateStatus, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ async with connect("127.0.0.1:50551") as channel:
 from gateway.client.channel import connect
 from gateway.client.credentials import Credentials
 from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
-from gateway.client.feed import FeedClient, Page, Position
+from gateway.client.feed import Bookmark, FeedClient, Page, Position
 from gateway.client.intake import (
     CLIENT_SOFTWARE,
     Answer,
@@ -20,7 +20,8 @@ from gateway.client.intake import (
     Validated,
 )
 from gateway.client.online import OnlineClient
-from gateway.client.status import StatusClient
+from gateway.client.snapshots import Downloaded, SnapshotDamagedError, download
+from gateway.client.status import Change, StatusClient, Watched
 from gateway.client.units import UnitsClient
 from gateway.wire.faults import Fault
 from gateway.wire.units import Relation, Resolution, UnitCard, UnitQuery
@@ -28,7 +29,10 @@ from gateway.wire.units import Relation, Resolution, UnitCard, UnitQuery
 __all__ = [
     "CLIENT_SOFTWARE",
     "Answer",
+    "Bookmark",
+    "Change",
     "Credentials",
+    "Downloaded",
     "Fault",
     "FeedClient",
     "IntakeClient",
@@ -43,10 +47,13 @@ __all__ = [
     "Relation",
     "Resolution",
     "RetryableGatewayError",
+    "SnapshotDamagedError",
     "StatusClient",
     "UnitCard",
     "UnitQuery",
     "UnitsClient",
     "Validated",
+    "Watched",
     "connect",
+    "download",
 ]

@@ -339,7 +339,7 @@ async def _send(call: Call, run: _Run, news: News) -> None:
             run.sent += 1
             await call.write(message)
         await call.done_writing()
-    except asyncio.InvalidStateError:
+    except (asyncio.InvalidStateError, grpc.aio.InternalError):
         return  # the stream is over; _receive knows why
 
 

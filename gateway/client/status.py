@@ -1,16 +1,37 @@
 """Asking what became of records that were pushed."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 import grpc
 
 from gateway.client.channel import DEADLINE_SECONDS
-from gateway.client.errors import translated
+from gateway.client.errors import RetryableGatewayError, translated
 from gateway.v1 import status_pb2, status_pb2_grpc
 from gateway.wire import status as wire
 from gateway.wire.values import read_finding
-from reconciliation.model import Finding, UpdateStatus
+from reconciliation.model import Finding, Move, UpdateStatus
+
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One change of state of the update that row `row` of a receipt became."""
+
+    receipt_id: UUID
+    row: int
+    move: Move
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """Changes in their order, or none while nothing changes; everything up to `resume_token` was told."""
+
+    changes: tuple[Change, ...]
+    resume_token: str
 
 
 class StatusClient:
@@ -43,7 +64,41 @@ class StatusClient:
             if not token:
                 return
 
+    async def watch(
+        self,
+        source_id: str = "",
+        *,
+        receipt_id: UUID | None = None,
+        row: int = 0,
+        resume_token: str = "",
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> AsyncGenerator[Watched]:
+        """Changes of state of a source's updates, or of the one that a receipt's row became, as they come.
+
+        The first answer comes at once; what happens after it is told. To know where something stands ask after the
+        first answer: nothing is missed in between. Keep the last `resume_token` and begin with it another time. A lost
+        gateway is called again, from there. Raises RejectedByGatewayError, after which nothing follows.
+        """
+        token = resume_token
+        while True:
+            request = status_pb2.WatchUpdatesRequest(source_id=source_id, resume_token=token)
+            if receipt_id is not None:
+                row_of_receipt = status_pb2.ReceiptRow(receipt_id=str(receipt_id), row=row)
+                request = status_pb2.WatchUpdatesRequest(receipt_row=row_of_receipt, resume_token=token)
+            try:
+                with translated():
+                    async for answer in self._stub.WatchUpdates(request):
+                        token = answer.resume_token
+                        yield Watched(changes=tuple(map(_change, answer.changes)), resume_token=token)
+            except RetryableGatewayError as error:
+                await pause(error.fault.retry_seconds or _AGAIN_SECONDS)
+
     async def _status(self, request: status_pb2.GetUpdateStatusRequest) -> UpdateStatus:
         with translated():
             response = await self._stub.GetUpdateStatus(request, timeout=self._deadline_seconds)
         return wire.read_status(response.status)
+
+
+def _change(message: status_pb2.UpdateChange) -> Change:
+    receipt_id, row, move = wire.read_change(message)
+    return Change(receipt_id=receipt_id, row=row, move=move)

@@ -1,6 +1,6 @@
 """FeedService: changes out by signed cursor, acknowledgements and outcomes in."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,18 +10,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gateway import access, caps, identity
-from gateway.access import KnownGrants
-from gateway.errors import Reason, RejectedCallError
-from gateway.tokens import Purpose, open_token, seal
+from gateway.access import GrantedConsumer, KnownGrants
+from gateway.cursors import Cursors
+from gateway.publishing import Published
+from gateway.services import feed_snapshots
+from gateway.services.feed_streams import FeedStreams, Reading
+from gateway.settings import Settings
 from gateway.v1 import feed_pb2, feed_pb2_grpc
 from gateway.wire import feed as wire
 from gateway.wire.values import invalid, read_date
 from gateway.workers import Workers
 from observability import metrics, telemetry
+from observability.logs import get_logger
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Cursor, FeedPage
+from reconciliation.paging import parted
 from reconciliation.projecting import with_former_units
-from reconciliation.store import feed
+from reconciliation.store import feed, feed_keeping
+
+log = get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,29 +41,59 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     clock: Callable[[], datetime]
     secret: bytes
     known: KnownGrants
+    settings: Settings
+    published: Published
+
+    def __post_init__(self) -> None:
+        self.cursors = Cursors(self.secret)
+        self.streams = FeedStreams(self.workers, self.clock, self.settings, self.published)
+
+    def drain(self) -> None:
+        """End the open streams; what is asked by single calls is still answered."""
+        self.streams.drain()
 
     async def Fetch(self, request: feed_pb2.FetchRequest, context: Context) -> feed_pb2.FetchResponse:  # noqa: N802
         """One page after the cursor; halved until it fits into a message."""
-        consumer_id = await self._granted(request.consumer_id, context)
+        consumer_id = await self._named(request.consumer_id, context)
         limit = caps.page_size(request.page_size, default=caps.FEED_PAGE, most=caps.MAX_FEED_PAGE)
         former_on = self._former_day(request)
         after = await self._place(request.cursor, consumer_id)
+        page = await self._read(consumer_id, after, limit, former_on)
         while True:
-            page = await self.workers.store(
-                feed.fetch, consumer_id=consumer_id, after=after, limit=limit, on=self._today()
-            )
-            if former_on is not None:
-                page = await self.workers.columns(with_former_units, page, on=former_on)
             response = await self.workers.columns(
                 wire.write_page,
                 page,
-                next_cursor=self._seal(page.upto, consumer_id),
+                next_cursor=self.cursors.seal(page.upto, consumer_id),
                 compression=request.compression,
             )
-            if response.ByteSize() <= caps.MAX_PAYLOAD_BYTES or limit == 1:
+            places = page.upto.sequence - after.sequence
+            if response.ByteSize() <= caps.MAX_PAYLOAD_BYTES or places <= 1:
                 _note_delivery(page, consumer_id)
                 return response
-            limit //= 2
+            page = next(parted(page, after=after.sequence, size=places // 2))
+
+    async def Watch(  # noqa: N802
+        self, request: feed_pb2.WatchRequest, context: Context
+    ) -> AsyncGenerator[feed_pb2.WatchResponse]:
+        """Pages as they are published, and bookmarks; see feed_streams."""
+        consumer_id = await self._named(request.consumer_id, context)
+        former_on = self._former_day(request)
+        after = await self._place(request.cursor, consumer_id)
+
+        async def fetch(place: Cursor, limit: int) -> FeedPage:
+            await self._named(consumer_id, context)  # a grant may end while a stream is open
+            return await self._read(consumer_id, place, limit, former_on)
+
+        reading = Reading(
+            fetch=fetch,
+            seal=lambda place: self.cursors.seal(place, consumer_id),
+            deliver=lambda page: _note_delivery(page, consumer_id),
+            compression=request.compression,
+            until_current=request.until_current,
+        )
+        with self.streams.place(consumer_id):
+            async for answer in self.streams.follow(reading, after):
+                yield answer
 
     async def Acknowledge(  # noqa: N802
         self,
@@ -64,8 +101,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         context: Context,
     ) -> feed_pb2.AcknowledgeResponse:
         """Notes that the consumer holds everything up to the cursor."""
-        consumer_id = await self._granted(request.consumer_id, context)
-        upto = self._open(request.cursor, consumer_id)
+        consumer_id = await self._named(request.consumer_id, context)
+        upto = self.cursors.open(request.cursor, consumer_id)
         moved = await self.workers.store(
             feed.acknowledge, consumer_id=consumer_id, upto=upto, now=self.clock(), on=self._today()
         )
@@ -74,7 +111,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
 
     async def Report(self, request: feed_pb2.ReportRequest, context: Context) -> feed_pb2.ReportResponse:  # noqa: N802
         """Records what the consumer did with changes."""
-        consumer_id = await self._granted(request.consumer_id, context)
+        consumer_id = await self._named(request.consumer_id, context)
         if len(request.outcomes) > caps.MAX_OUTCOMES:
             raise invalid("outcomes", f"has to hold at most {caps.MAX_OUTCOMES}")
         outcomes = wire.read_outcomes(request.outcomes)
@@ -92,51 +129,83 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         context: Context,
     ) -> feed_pb2.GetCursorResponse:
         """Where the consumer stands."""
-        consumer_id = await self._granted(request.consumer_id, context)
+        consumer_id = await self._named(request.consumer_id, context)
         acknowledged = await self.workers.store(feed.cursor_of, consumer_id=consumer_id, on=self._today())
         head = await self.workers.store(feed.head)
-        return feed_pb2.GetCursorResponse(
-            acknowledged_cursor=self._seal(acknowledged, consumer_id),
-            beginning_cursor=self._seal(Cursor(epoch=head.epoch, sequence=0), consumer_id),
-            acknowledged_sequence=acknowledged.sequence,
-            head_sequence=head.sequence,
+        followed = await self.workers.store(feed_keeping.following, consumer_id=consumer_id)
+        return wire.write_position(
+            followed[0],
+            acknowledged_cursor=self.cursors.seal(acknowledged, consumer_id),
+            beginning_cursor=self.cursors.seal(Cursor(epoch=head.epoch, sequence=0), consumer_id),
+            earliest_cursor=self.cursors.seal(Cursor(epoch=head.epoch, sequence=followed[0].earliest), consumer_id),
+            head=head.sequence,
+            now=self.clock(),
         )
 
-    async def _granted(self, consumer_id: str, context: Context) -> str:
+    async def Replay(self, request: feed_pb2.ReplayRequest, context: Context) -> feed_pb2.ReplayResponse:  # noqa: N802
+        """Sets the consumer back, and keeps who asked and why."""
+        consumer_id = await self._named(request.consumer_id, context)
+        to = self.cursors.open(request.cursor, consumer_id)
+        before, after = await self.workers.store(
+            feed.replay,
+            consumer_id=consumer_id,
+            to=to,
+            by=identity.caller(context).uri or consumer_id,
+            why=request.reason,
+            now=self.clock(),
+            on=self._today(),
+        )
+        metrics.FEED_CURSOR.set(after, consumer_id=consumer_id)
+        log.info("feed_replayed", consumer_id=consumer_id, feed_seq=after)
+        return feed_pb2.ReplayResponse(from_sequence=before, to_sequence=after)
+
+    async def GetSnapshot(  # noqa: N802
+        self, request: feed_pb2.GetSnapshotRequest, context: Context
+    ) -> feed_pb2.GetSnapshotResponse:
+        """The newest snapshot of what the consumer may see today."""
+        granted = await self._granted(request.consumer_id, context)
+        snapshot = await feed_snapshots.newest(self.workers, self.settings.snapshot_folder, granted)
+        return wire.write_snapshot(snapshot, cursor=self.cursors.seal(snapshot.cursor, granted.consumer_id))
+
+    async def DownloadSnapshot(  # noqa: N802
+        self, request: feed_pb2.DownloadSnapshotRequest, context: Context
+    ) -> AsyncGenerator[feed_pb2.DownloadSnapshotResponse]:
+        """One file of a snapshot, in pieces."""
+        granted = await self._granted(request.consumer_id, context)
+        with self.streams.place(granted.consumer_id):
+            pieces = feed_snapshots.pieces(self.workers, self.settings.snapshot_folder, granted, request)
+            async for piece in pieces:
+                yield piece
+
+    async def _granted(self, consumer_id: str, context: Context) -> GrantedConsumer:
         """The registry that the caller speaks for. Raises NOT_ENTITLED, or CONSUMER_UNKNOWN without certificates."""
         grants = await self.known.standing()
-        return access.consumer(grants, identity.caller(context), consumer_id, on=self._today()).consumer_id
+        return access.consumer(grants, identity.caller(context), consumer_id, on=self._today())
+
+    async def _named(self, consumer_id: str, context: Context) -> str:
+        return (await self._granted(consumer_id, context)).consumer_id
+
+    async def _read(self, consumer_id: str, after: Cursor, limit: int, former_on: date | None) -> FeedPage:
+        page = await self.workers.store(feed.fetch, consumer_id=consumer_id, after=after, limit=limit, on=self._today())
+        if former_on is not None:
+            page = await self.workers.columns(with_former_units, page, on=former_on)
+        return page
 
     def _today(self) -> date:
         return self.clock().astimezone(VIETNAM).date()
 
     async def _place(self, cursor: str, consumer_id: str) -> Cursor:
         if cursor:
-            return self._open(cursor, consumer_id)
+            return self.cursors.open(cursor, consumer_id)
         return await self.workers.store(feed.cursor_of, consumer_id=consumer_id, on=self._today())
 
-    def _former_day(self, request: feed_pb2.FetchRequest) -> date | None:
+    def _former_day(self, request: feed_pb2.FetchRequest | feed_pb2.WatchRequest) -> date | None:
         if not request.HasField("former_units_on"):
             return None
         day = read_date(request.former_units_on, field_path="former_units_on")
         if day >= self._today():
             raise invalid("former_units_on", "has to be a day that is past")
         return day
-
-    def _seal(self, cursor: Cursor, consumer_id: str) -> str:
-        numbers = (cursor.epoch, cursor.sequence)
-        return seal(numbers, secret=self.secret, purpose=Purpose.FEED_CURSOR, bound_to=consumer_id)
-
-    def _open(self, cursor: str, consumer_id: str) -> Cursor:
-        numbers = open_token(cursor, secret=self.secret, purpose=Purpose.FEED_CURSOR, bound_to=consumer_id)
-        if numbers is None:
-            raise RejectedCallError(
-                Reason.CURSOR_INVALID,
-                "The cursor is none that this consumer was given.",
-                field_path="cursor",
-                facts={"field": "cursor"},
-            )
-        return Cursor(epoch=numbers[0], sequence=numbers[1])
 
 
 def _note_delivery(page: FeedPage, consumer_id: str) -> None:

@@ -1,75 +1,126 @@
-"""StatusService: the one state an update is in, and the findings of a batch."""
+"""StatusService: the one state an update is in, its changes as they come, and the findings of a batch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 import grpc
 
+from adapters.catalogue import Catalogue
 from gateway import access, caps, identity
-from gateway.access import KnownGrants
+from gateway.access import Asker, KnownGrants
 from gateway.errors import Reason, RejectedCallError
+from gateway.following import Tail
+from gateway.identity import Caller
+from gateway.lookups import Lookups
+from gateway.quotas import Quotas
+from gateway.services.watching_updates import Watch, watch_updates
+from gateway.settings import Settings
 from gateway.tokens import Purpose, open_token, seal
 from gateway.v1 import status_pb2, status_pb2_grpc
-from gateway.wire import status as wire
 from gateway.wire.values import invalid, read_key, read_receipt_id, write_codes, write_finding
 from gateway.workers import Workers
 from reconciliation.lifecycle import VIETNAM
-from reconciliation.model import UpdateStatus
-from reconciliation.store import landing, status
+from reconciliation.model import Grants, UpdateAsked
+from reconciliation.store import landing
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass
 class StatusService(status_pb2_grpc.StatusServiceServicer):
-    """Answers sources. `secret` signs the page tokens of this database."""
+    """Answers sources, portals and operators. `secret` signs the page and resume tokens of this database."""
 
     workers: Workers
     clock: Callable[[], datetime]
     secret: bytes
     known: KnownGrants
+    catalogue: Catalogue
+    settings: Settings
+    _askers: dict[str | None, Asker] = field(default_factory=dict)
+    _askers_by: tuple[Grants, date] | None = None
+
+    def __post_init__(self) -> None:
+        self.lookups = Lookups(self.workers, self.settings, self.clock)
+        self.quotas = Quotas(self.settings)
+        self.tail = Tail(self.workers, self.settings)
+
+    def drain(self) -> None:
+        """End every watch with DRAINING; questions are answered for as long as the server takes them."""
+        self.tail.drain()
 
     async def GetUpdateStatus(  # noqa: N802
         self,
         request: status_pb2.GetUpdateStatusRequest,
         context: Context,
     ) -> status_pb2.GetUpdateStatusResponse:
-        """The status of the named update. Raises UPDATE_UNKNOWN."""
-        found = await self._find(request, await self._own(context))
+        """The status of the named update. Raises UPDATE_UNKNOWN, RATE_EXCEEDED, and NOT_ENTITLED to some portals."""
+        caller = identity.caller(context)
+        asker = await self._asker(caller)
+        self.quotas.ask(caller.uri or "")
+        asked = self._asked(request, asker)
+        names = asker.portal if asked.receipt_id is None else None
+        if names is not None:
+            if not names.by_record:
+                raise access.not_entitled()
+            self.quotas.name(names.portal_id)
+        found = await self.lookups.find(asked)
         if found is None:
+            if names is not None:
+                self.quotas.miss(names.portal_id)
             raise RejectedCallError(Reason.UPDATE_UNKNOWN, "No accepted update is named by that.")
-        return wire.write_status(found)
+        return found
 
-    async def _own(self, context: Context) -> tuple[str, ...] | None:
-        """The sources whose updates the caller may see; the others' look like unknown ones. None: every source."""
-        grants, today = await self.known.standing(), self.clock().astimezone(VIETNAM).date()
-        return access.sources(grants, identity.caller(context), on=today)
+    async def WatchUpdates(  # noqa: N802
+        self,
+        request: status_pb2.WatchUpdatesRequest,
+        context: Context,
+    ) -> AsyncGenerator[status_pb2.WatchUpdatesResponse]:
+        """Follows changes of state; see status.proto."""
+        caller = identity.caller(context)
+        watch = Watch(
+            caller=caller,
+            standing=self.known.standing,
+            asker=self._asker,
+            today=self._today,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            workers=self.workers,
+            tail=self.tail,
+            secret=self.secret,
+        )
+        with self.quotas.watch(caller.uri or request.source_id):
+            async with aclosing(watch_updates(watch, request)) as answers:
+                async for answer in answers:
+                    yield answer
 
-    async def _find(
-        self, request: status_pb2.GetUpdateStatusRequest, own: tuple[str, ...] | None
-    ) -> UpdateStatus | None:
-        now = self.clock()
+    async def _asker(self, caller: Caller) -> Asker:
+        """Whose updates the caller may ask about; worked out once for as long as the grants that stand are the same."""
+        grants, today = await self.known.standing(), self._today()
+        if self._askers_by is None or self._askers_by[0] is not grants or self._askers_by[1] != today:
+            self._askers_by, self._askers = (grants, today), {}
+        found = self._askers.get(caller.uri)
+        if found is None:
+            found = self._askers[caller.uri] = access.asker(grants, caller, on=today)
+        return found
+
+    def _today(self) -> date:
+        return self.clock().astimezone(VIETNAM).date()
+
+    def _asked(self, request: status_pb2.GetUpdateStatusRequest, asker: Asker) -> UpdateAsked:
         match request.WhichOneof("update"):
             case "receipt_row":
                 receipt_id = read_receipt_id(request.receipt_row.receipt_id, field_path="receipt_row.receipt_id")
-                return await self.workers.store(
-                    status.status_by_receipt,
-                    receipt_id=receipt_id,
-                    row=request.receipt_row.row,
-                    now=now,
-                    own=own,
-                )
+                return UpdateAsked(sight=asker.sight, receipt_id=receipt_id, row=request.receipt_row.row)
             case "source_record":
                 record = request.source_record
-                return await self.workers.store(
-                    status.status_by_record,
-                    source_id=read_key(record.source_id, field_path="source_record.source_id"),
-                    source_record_id=read_key(record.source_record_id, field_path="source_record.source_record_id"),
-                    now=now,
-                    own=own,
-                )
+                source_id = read_key(record.source_id, field_path="source_record.source_id")
+                key = read_key(record.source_record_id, field_path="source_record.source_record_id")
+                # What is not the caller's is asked for under no name, so that it costs what is not there.
+                named = source_id if access.may_name(self.catalogue, asker.sight, source_id) else ""
+                return UpdateAsked(sight=asker.sight, source_id=named, source_record_id=key)
             case _:
                 raise invalid("update", "has to name a receipt_row or a source_record")
 
@@ -82,7 +133,7 @@ class StatusService(status_pb2_grpc.StatusServiceServicer):
         receipt_id = read_receipt_id(request.receipt_id, field_path="receipt_id")
         size = caps.page_size(request.page_size, default=caps.FINDINGS_PAGE, most=caps.MAX_FINDINGS_PAGE)
         after = self._position(request.page_token, str(receipt_id))
-        own = await self._own(context)
+        own = access.sources(await self.known.standing(), identity.caller(context), on=self._today())
         found = await self.workers.store(landing.list_findings, receipt_id, after=after, limit=size + 1, source_ids=own)
         page = found[:size]
         return status_pb2.ListFindingsResponse(

@@ -5,8 +5,14 @@ SERVICE_CONFIG = """\
   "methodConfig": [
     {
       "name": [
-        {"service": "gateway.v1.StatusService"},
-        {"service": "gateway.v1.FeedService"},
+        {"service": "gateway.v1.StatusService", "method": "GetUpdateStatus"},
+        {"service": "gateway.v1.StatusService", "method": "ListFindings"},
+        {"service": "gateway.v1.FeedService", "method": "Fetch"},
+        {"service": "gateway.v1.FeedService", "method": "Acknowledge"},
+        {"service": "gateway.v1.FeedService", "method": "Report"},
+        {"service": "gateway.v1.FeedService", "method": "GetCursor"},
+        {"service": "gateway.v1.FeedService", "method": "Replay"},
+        {"service": "gateway.v1.FeedService", "method": "GetSnapshot"},
         {"service": "gateway.v1.UnitsService"},
         {"service": "gateway.v1.IntakeService", "method": "SubmitUpdate"},
         {"service": "gateway.v1.IntakeService", "method": "SubmitSignatures"},
@@ -25,7 +31,12 @@ SERVICE_CONFIG = """\
       }
     },
     {
-      "name": [{"service": "gateway.v1.IntakeService", "method": "Push"}],
+      "name": [
+        {"service": "gateway.v1.IntakeService", "method": "Push"},
+        {"service": "gateway.v1.StatusService", "method": "WatchUpdates"},
+        {"service": "gateway.v1.FeedService", "method": "Watch"},
+        {"service": "gateway.v1.FeedService", "method": "DownloadSnapshot"}
+      ],
       "waitForReady": false
     }
   ],

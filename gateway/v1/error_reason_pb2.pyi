@@ -136,6 +136,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """An outcome names a change that was not acknowledged, or a refusal names no reason. Nothing of the report counts.
     Example: INVALID_ARGUMENT {"consumer_id": "national-population"}
     """
+    ERROR_REASON_CURSOR_EXPIRED: _ErrorReason.ValueType  # 54
+    """The feed no longer holds the changes after the cursor: take a snapshot, then fetch from its cursor.
+    Example: FAILED_PRECONDITION {"field": "cursor"}
+    """
+    ERROR_REASON_SNAPSHOT_UNKNOWN: _ErrorReason.ValueType  # 55
+    """There is no snapshot of that name with what the registry is entitled to today.
+    Example: NOT_FOUND {}
+    """
     ERROR_REASON_UPDATE_UNKNOWN: _ErrorReason.ValueType  # 60
     """No update has that receipt and row, or that source record.
     Example: NOT_FOUND {"source_id": "yen-bai.population"}
@@ -143,6 +151,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNIT_UNKNOWN: _ErrorReason.ValueType  # 61
     """No unit of that code list has that code.
     Example: NOT_FOUND {"code": "99999"}
+    """
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 66
+    """A watch's resume token was changed, or belongs to another watch.
+    Example: INVALID_ARGUMENT {"field": "resume_token"}
+    """
+    ERROR_REASON_RESUME_TOKEN_EXPIRED: _ErrorReason.ValueType  # 67
+    """The database was restored since the resume token was given: watch anew, and ask for the states you wait for.
+    Example: FAILED_PRECONDITION {"field": "resume_token"}
     """
     ERROR_REASON_CASE_UNKNOWN: _ErrorReason.ValueType  # 62
     """No case has that id. Published for the stewards' service; the terminal shows it today.
@@ -330,6 +346,14 @@ ERROR_REASON_OUTCOME_INVALID: ErrorReason.ValueType  # 53
 """An outcome names a change that was not acknowledged, or a refusal names no reason. Nothing of the report counts.
 Example: INVALID_ARGUMENT {"consumer_id": "national-population"}
 """
+ERROR_REASON_CURSOR_EXPIRED: ErrorReason.ValueType  # 54
+"""The feed no longer holds the changes after the cursor: take a snapshot, then fetch from its cursor.
+Example: FAILED_PRECONDITION {"field": "cursor"}
+"""
+ERROR_REASON_SNAPSHOT_UNKNOWN: ErrorReason.ValueType  # 55
+"""There is no snapshot of that name with what the registry is entitled to today.
+Example: NOT_FOUND {}
+"""
 ERROR_REASON_UPDATE_UNKNOWN: ErrorReason.ValueType  # 60
 """No update has that receipt and row, or that source record.
 Example: NOT_FOUND {"source_id": "yen-bai.population"}
@@ -337,6 +361,14 @@ Example: NOT_FOUND {"source_id": "yen-bai.population"}
 ERROR_REASON_UNIT_UNKNOWN: ErrorReason.ValueType  # 61
 """No unit of that code list has that code.
 Example: NOT_FOUND {"code": "99999"}
+"""
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 66
+"""A watch's resume token was changed, or belongs to another watch.
+Example: INVALID_ARGUMENT {"field": "resume_token"}
+"""
+ERROR_REASON_RESUME_TOKEN_EXPIRED: ErrorReason.ValueType  # 67
+"""The database was restored since the resume token was given: watch anew, and ask for the states you wait for.
+Example: FAILED_PRECONDITION {"field": "resume_token"}
 """
 ERROR_REASON_CASE_UNKNOWN: ErrorReason.ValueType  # 62
 """No case has that id. Published for the stewards' service; the terminal shows it today.

@@ -11,7 +11,9 @@ subject_id so that applying it twice changes nothing.
 from collections import abc as _abc
 from gateway.v1 import kinds_pb2 as _kinds_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
@@ -113,6 +115,114 @@ class FetchRequest(_message.Message):
 Global___FetchRequest: _TypeAlias = FetchRequest  # noqa: Y015
 
 @_typing.final
+class WatchRequest(_message.Message):
+    """Asks to be sent what comes after a place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    FORMER_UNITS_ON_FIELD_NUMBER: _builtins.int
+    UNTIL_CURRENT_FIELD_NUMBER: _builtins.int
+    consumer_id: _builtins.str
+    """The registry that asks."""
+    cursor: _builtins.str
+    """After which place; empty is after the last acknowledged one."""
+    compression: Global___Compression.ValueType
+    """What the consumer can read, as in FetchRequest."""
+    until_current: _builtins.bool
+    """End with a bookmark as soon as the consumer is current: for a large pull."""
+    @_builtins.property
+    def former_units_on(self) -> _date_pb2.Date:
+        """As in FetchRequest."""
+
+    def __init__(
+        self,
+        *,
+        consumer_id: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        compression: Global___Compression.ValueType = ...,
+        former_units_on: _date_pb2.Date | None = ...,
+        until_current: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["former_units_on", b"former_units_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compression", b"compression", "consumer_id", b"consumer_id", "cursor", b"cursor", "former_units_on", b"former_units_on", "until_current", b"until_current"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    """What a stream of changes is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    BOOKMARK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> Global___FetchResponse:
+        """The next changes, at most 10,000. Pages without a change of the consumer's are left out."""
+
+    @_builtins.property
+    def bookmark(self) -> Global___Bookmark:
+        """Nothing more up to here."""
+
+    def __init__(
+        self,
+        *,
+        page: Global___FetchResponse | None = ...,
+        bookmark: Global___Bookmark | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "event", b"event", "page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "event", b"event", "page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["page", "bookmark"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class Bookmark(_message.Message):
+    """Says that the consumer has been sent everything up to a place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    HEAD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    IS_LAST_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The place: fetch or watch from it, and acknowledge it once what came before it is safe."""
+    head_sequence: _builtins.int
+    """The last feed_seq published so far; the place is at it, except in a stream that ends before it got there."""
+    is_last: _builtins.bool
+    """The stream ends here, in good order. Watch again from the cursor, or stop where until_current was asked for."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """When the gateway looked."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        head_sequence: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        is_last: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cursor", b"cursor", "head_sequence", b"head_sequence", "is_last", b"is_last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bookmark: _TypeAlias = Bookmark  # noqa: Y015
+
+@_typing.final
 class FetchResponse(_message.Message):
     """One page of the feed."""
 
@@ -163,8 +273,10 @@ class KindChanges(_message.Message):
     kind: _kinds_pb2.RecordKind.ValueType
     """What they are about."""
     arrow_stream: _builtins.bytes
-    """An Arrow IPC stream: feed_seq, subject_id, cause, replaced_subject_id, traceparent, the consumer's fields and, for
-    each, previous_<field>. With former_units_on, and where unit_code is one of the fields, also former_unit_code (null
+    """An Arrow IPC stream: feed_seq, subject_id, cause, replaced_by, traceparent, the consumer's fields and, for each,
+    previous_<field>. The cause is NEW, CORRECTED, RECODED (the unit alone changed), ID_CHANGED (another number than the
+    one it had), MERGED (it became part of the subject in replaced_by), UNMERGED (new, of what was another subject's) or
+    RETRACTED; take one that you do not know as CORRECTED. After MERGED and RETRACTED the fields are null. With former_units_on, and where unit_code is one of the fields, also former_unit_code (null
     unless exactly one unit of that day corresponds), former_unit_is_exact and former_unit_candidates (every unit of
     that day which today's unit may stand for), and the same of previous_unit_code as previous_former_unit_….
     """
@@ -342,6 +454,9 @@ class GetCursorResponse(_message.Message):
     BEGINNING_CURSOR_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
     HEAD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
+    LAG_AGE_FIELD_NUMBER: _builtins.int
+    EARLIEST_CURSOR_FIELD_NUMBER: _builtins.int
     acknowledged_cursor: _builtins.str
     """The last acknowledged place."""
     beginning_cursor: _builtins.str
@@ -350,6 +465,14 @@ class GetCursorResponse(_message.Message):
     """The feed_seq of the last acknowledged place."""
     head_sequence: _builtins.int
     """The last feed_seq published so far."""
+    lag: _builtins.int
+    """How many changes the consumer has not acknowledged, whether they are its own to see or not."""
+    earliest_cursor: _builtins.str
+    """The first place that the feed can still be read from; before it there is only a snapshot."""
+    @_builtins.property
+    def lag_age(self) -> _duration_pb2.Duration:
+        """How long the first of them has been published; absent without any."""
+
     def __init__(
         self,
         *,
@@ -357,11 +480,238 @@ class GetCursorResponse(_message.Message):
         beginning_cursor: _builtins.str = ...,
         acknowledged_sequence: _builtins.int = ...,
         head_sequence: _builtins.int = ...,
+        lag: _builtins.int = ...,
+        lag_age: _duration_pb2.Duration | None = ...,
+        earliest_cursor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lag_age", b"lag_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_cursor", b"acknowledged_cursor", "acknowledged_sequence", b"acknowledged_sequence", "beginning_cursor", b"beginning_cursor", "head_sequence", b"head_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_cursor", b"acknowledged_cursor", "acknowledged_sequence", b"acknowledged_sequence", "beginning_cursor", b"beginning_cursor", "earliest_cursor", b"earliest_cursor", "head_sequence", b"head_sequence", "lag", b"lag", "lag_age", b"lag_age"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCursorResponse: _TypeAlias = GetCursorResponse  # noqa: Y015
+
+@_typing.final
+class ReplayRequest(_message.Message):
+    """Sets a consumer back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    consumer_id: _builtins.str
+    """The registry, which asks for itself."""
+    cursor: _builtins.str
+    """The place to go back to: a next_cursor, or one of GetCursor. One ahead of the acknowledged place is refused."""
+    reason: _builtins.str
+    """Why, in a few words without personal data. Kept for ever."""
+    def __init__(
+        self,
+        *,
+        consumer_id: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id", "cursor", b"cursor", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayRequest: _TypeAlias = ReplayRequest  # noqa: Y015
+
+@_typing.final
+class ReplayResponse(_message.Message):
+    """Says what was set back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_SEQUENCE_FIELD_NUMBER: _builtins.int
+    TO_SEQUENCE_FIELD_NUMBER: _builtins.int
+    from_sequence: _builtins.int
+    """The feed_seq that was acknowledged before."""
+    to_sequence: _builtins.int
+    """The feed_seq that is acknowledged now."""
+    def __init__(
+        self,
+        *,
+        from_sequence: _builtins.int = ...,
+        to_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_sequence", b"from_sequence", "to_sequence", b"to_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayResponse: _TypeAlias = ReplayResponse  # noqa: Y015
+
+@_typing.final
+class GetSnapshotRequest(_message.Message):
+    """Asks for the newest snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_ID_FIELD_NUMBER: _builtins.int
+    consumer_id: _builtins.str
+    """The registry."""
+    def __init__(
+        self,
+        *,
+        consumer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSnapshotRequest: _TypeAlias = GetSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class GetSnapshotResponse(_message.Message):
+    """A snapshot: every subject as the feed had published it at one place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    FEED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    WRITTEN_AT_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    snapshot_id: _builtins.str
+    """Its name, for DownloadSnapshot."""
+    cursor: _builtins.str
+    """The place in the feed at which it was taken: once it is loaded, fetch or watch from here."""
+    feed_sequence: _builtins.int
+    """The feed_seq of that place."""
+    @_builtins.property
+    def written_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was written."""
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotFile]:
+        """One a kind."""
+
+    def __init__(
+        self,
+        *,
+        snapshot_id: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        feed_sequence: _builtins.int = ...,
+        written_at: _timestamp_pb2.Timestamp | None = ...,
+        files: _abc.Iterable[Global___SnapshotFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["written_at", b"written_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "feed_sequence", b"feed_sequence", "files", b"files", "snapshot_id", b"snapshot_id", "written_at", b"written_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSnapshotResponse: _TypeAlias = GetSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class SnapshotFile(_message.Message):
+    """One Parquet file of a snapshot: subject_id, feed_seq and the consumer's fields, a row a subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, for DownloadSnapshot."""
+    kind: _kinds_pb2.RecordKind.ValueType
+    """What its rows are about."""
+    rows: _builtins.int
+    """How many there are."""
+    size_bytes: _builtins.int
+    """How many bytes the file has."""
+    sha256: _builtins.bytes
+    """The SHA-256 of these bytes."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its columns after subject_id and feed_seq."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _kinds_pb2.RecordKind.ValueType = ...,
+        rows: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.bytes = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "kind", b"kind", "name", b"name", "rows", b"rows", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotFile: _TypeAlias = SnapshotFile  # noqa: Y015
+
+@_typing.final
+class DownloadSnapshotRequest(_message.Message):
+    """Asks for one file of a snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    consumer_id: _builtins.str
+    """The registry."""
+    snapshot_id: _builtins.str
+    """Which snapshot."""
+    file: _builtins.str
+    """Which of its files."""
+    offset: _builtins.int
+    """From which byte on; as many as have been received already."""
+    def __init__(
+        self,
+        *,
+        consumer_id: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+        file: _builtins.str = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id", "file", b"file", "offset", b"offset", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadSnapshotRequest: _TypeAlias = DownloadSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class DownloadSnapshotResponse(_message.Message):
+    """A piece of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    offset: _builtins.int
+    """Where it begins."""
+    data: _builtins.bytes
+    """Its bytes, at most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadSnapshotResponse: _TypeAlias = DownloadSnapshotResponse  # noqa: Y015

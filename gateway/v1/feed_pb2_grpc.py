@@ -40,6 +40,11 @@ class FeedServiceStub:
                 request_serializer=gateway_dot_v1_dot_feed__pb2.FetchRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_feed__pb2.FetchResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/gateway.v1.FeedService/Watch',
+                request_serializer=gateway_dot_v1_dot_feed__pb2.WatchRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_feed__pb2.WatchResponse.FromString,
+                _registered_method=True)
         self.Acknowledge = channel.unary_unary(
                 '/gateway.v1.FeedService/Acknowledge',
                 request_serializer=gateway_dot_v1_dot_feed__pb2.AcknowledgeRequest.SerializeToString,
@@ -55,6 +60,21 @@ class FeedServiceStub:
                 request_serializer=gateway_dot_v1_dot_feed__pb2.GetCursorRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_feed__pb2.GetCursorResponse.FromString,
                 _registered_method=True)
+        self.Replay = channel.unary_unary(
+                '/gateway.v1.FeedService/Replay',
+                request_serializer=gateway_dot_v1_dot_feed__pb2.ReplayRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_feed__pb2.ReplayResponse.FromString,
+                _registered_method=True)
+        self.GetSnapshot = channel.unary_unary(
+                '/gateway.v1.FeedService/GetSnapshot',
+                request_serializer=gateway_dot_v1_dot_feed__pb2.GetSnapshotRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_feed__pb2.GetSnapshotResponse.FromString,
+                _registered_method=True)
+        self.DownloadSnapshot = channel.unary_stream(
+                '/gateway.v1.FeedService/DownloadSnapshot',
+                request_serializer=gateway_dot_v1_dot_feed__pb2.DownloadSnapshotRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_feed__pb2.DownloadSnapshotResponse.FromString,
+                _registered_method=True)
 
 
 class FeedServiceServicer:
@@ -63,6 +83,14 @@ class FeedServiceServicer:
 
     def Fetch(self, request, context):
         """Returns the changes after a cursor. Reads only: fetching again returns the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Sends pages as they are published, and bookmarks when nothing is: a silence that can be told from a broken line.
+        Reads only. The stream ends by itself after a while; go on from the last cursor on a new one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +117,28 @@ class FeedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Replay(self, request, context):
+        """Sets the consumer's acknowledged place back, within what the feed still holds. Who asked, why, from where and to
+        where is kept. Nothing else ever moves it back. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSnapshot(self, request, context):
+        """Names the newest snapshot of what the consumer is entitled to, and the cursor from which the feed continues it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadSnapshot(self, request, context):
+        """Sends one file of a snapshot in pieces, from an offset: a download that was cut off goes on where it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +146,11 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.Fetch,
                     request_deserializer=gateway_dot_v1_dot_feed__pb2.FetchRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_feed__pb2.FetchResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=gateway_dot_v1_dot_feed__pb2.WatchRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_feed__pb2.WatchResponse.SerializeToString,
             ),
             'Acknowledge': grpc.unary_unary_rpc_method_handler(
                     servicer.Acknowledge,
@@ -111,6 +166,21 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.GetCursor,
                     request_deserializer=gateway_dot_v1_dot_feed__pb2.GetCursorRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_feed__pb2.GetCursorResponse.SerializeToString,
+            ),
+            'Replay': grpc.unary_unary_rpc_method_handler(
+                    servicer.Replay,
+                    request_deserializer=gateway_dot_v1_dot_feed__pb2.ReplayRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_feed__pb2.ReplayResponse.SerializeToString,
+            ),
+            'GetSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSnapshot,
+                    request_deserializer=gateway_dot_v1_dot_feed__pb2.GetSnapshotRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_feed__pb2.GetSnapshotResponse.SerializeToString,
+            ),
+            'DownloadSnapshot': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadSnapshot,
+                    request_deserializer=gateway_dot_v1_dot_feed__pb2.DownloadSnapshotRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_feed__pb2.DownloadSnapshotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +211,33 @@ class FeedService:
             '/gateway.v1.FeedService/Fetch',
             gateway_dot_v1_dot_feed__pb2.FetchRequest.SerializeToString,
             gateway_dot_v1_dot_feed__pb2.FetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gateway.v1.FeedService/Watch',
+            gateway_dot_v1_dot_feed__pb2.WatchRequest.SerializeToString,
+            gateway_dot_v1_dot_feed__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -222,6 +319,87 @@ class FeedService:
             '/gateway.v1.FeedService/GetCursor',
             gateway_dot_v1_dot_feed__pb2.GetCursorRequest.SerializeToString,
             gateway_dot_v1_dot_feed__pb2.GetCursorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Replay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.FeedService/Replay',
+            gateway_dot_v1_dot_feed__pb2.ReplayRequest.SerializeToString,
+            gateway_dot_v1_dot_feed__pb2.ReplayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.FeedService/GetSnapshot',
+            gateway_dot_v1_dot_feed__pb2.GetSnapshotRequest.SerializeToString,
+            gateway_dot_v1_dot_feed__pb2.GetSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gateway.v1.FeedService/DownloadSnapshot',
+            gateway_dot_v1_dot_feed__pb2.DownloadSnapshotRequest.SerializeToString,
+            gateway_dot_v1_dot_feed__pb2.DownloadSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

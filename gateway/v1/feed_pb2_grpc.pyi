@@ -40,12 +40,24 @@ class FeedServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FeedServiceAsyncStub: ...
     Fetch: _grpc.UnaryUnaryMultiCallable[_feed_pb2.FetchRequest, _feed_pb2.FetchResponse]
     """Returns the changes after a cursor. Reads only: fetching again returns the same."""
+    Watch: _grpc.UnaryStreamMultiCallable[_feed_pb2.WatchRequest, _feed_pb2.WatchResponse]
+    """Sends pages as they are published, and bookmarks when nothing is: a silence that can be told from a broken line.
+    Reads only. The stream ends by itself after a while; go on from the last cursor on a new one.
+    """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_feed_pb2.AcknowledgeRequest, _feed_pb2.AcknowledgeResponse]
     """Confirms that everything up to a cursor is safe with the consumer. Never moves back; repeating it changes nothing."""
     Report: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ReportRequest, _feed_pb2.ReportResponse]
     """Reports what was done with single changes. Repeating a report changes nothing."""
     GetCursor: _grpc.UnaryUnaryMultiCallable[_feed_pb2.GetCursorRequest, _feed_pb2.GetCursorResponse]
     """Returns where the consumer stands."""
+    Replay: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ReplayRequest, _feed_pb2.ReplayResponse]
+    """Sets the consumer's acknowledged place back, within what the feed still holds. Who asked, why, from where and to
+    where is kept. Nothing else ever moves it back. Repeating it changes nothing.
+    """
+    GetSnapshot: _grpc.UnaryUnaryMultiCallable[_feed_pb2.GetSnapshotRequest, _feed_pb2.GetSnapshotResponse]
+    """Names the newest snapshot of what the consumer is entitled to, and the cursor from which the feed continues it."""
+    DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_feed_pb2.DownloadSnapshotRequest, _feed_pb2.DownloadSnapshotResponse]
+    """Sends one file of a snapshot in pieces, from an offset: a download that was cut off goes on where it ended."""
 
 @_typing.type_check_only
 class FeedServiceAsyncStub(FeedServiceStub):
@@ -54,12 +66,24 @@ class FeedServiceAsyncStub(FeedServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Fetch: _aio.UnaryUnaryMultiCallable[_feed_pb2.FetchRequest, _feed_pb2.FetchResponse]  # type: ignore[assignment]
     """Returns the changes after a cursor. Reads only: fetching again returns the same."""
+    Watch: _aio.UnaryStreamMultiCallable[_feed_pb2.WatchRequest, _feed_pb2.WatchResponse]  # type: ignore[assignment]
+    """Sends pages as they are published, and bookmarks when nothing is: a silence that can be told from a broken line.
+    Reads only. The stream ends by itself after a while; go on from the last cursor on a new one.
+    """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_feed_pb2.AcknowledgeRequest, _feed_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Confirms that everything up to a cursor is safe with the consumer. Never moves back; repeating it changes nothing."""
     Report: _aio.UnaryUnaryMultiCallable[_feed_pb2.ReportRequest, _feed_pb2.ReportResponse]  # type: ignore[assignment]
     """Reports what was done with single changes. Repeating a report changes nothing."""
     GetCursor: _aio.UnaryUnaryMultiCallable[_feed_pb2.GetCursorRequest, _feed_pb2.GetCursorResponse]  # type: ignore[assignment]
     """Returns where the consumer stands."""
+    Replay: _aio.UnaryUnaryMultiCallable[_feed_pb2.ReplayRequest, _feed_pb2.ReplayResponse]  # type: ignore[assignment]
+    """Sets the consumer's acknowledged place back, within what the feed still holds. Who asked, why, from where and to
+    where is kept. Nothing else ever moves it back. Repeating it changes nothing.
+    """
+    GetSnapshot: _aio.UnaryUnaryMultiCallable[_feed_pb2.GetSnapshotRequest, _feed_pb2.GetSnapshotResponse]  # type: ignore[assignment]
+    """Names the newest snapshot of what the consumer is entitled to, and the cursor from which the feed continues it."""
+    DownloadSnapshot: _aio.UnaryStreamMultiCallable[_feed_pb2.DownloadSnapshotRequest, _feed_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
+    """Sends one file of a snapshot in pieces, from an offset: a download that was cut off goes on where it ended."""
 
 class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
     """Gives a registry the changes it is entitled to and hears what it did with them."""
@@ -71,6 +95,16 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.FetchResponse, _abc.Awaitable[_feed_pb2.FetchResponse]]:
         """Returns the changes after a cursor. Reads only: fetching again returns the same."""
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _feed_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_feed_pb2.WatchResponse], _abc.AsyncIterator[_feed_pb2.WatchResponse]]:
+        """Sends pages as they are published, and bookmarks when nothing is: a silence that can be told from a broken line.
+        Reads only. The stream ends by itself after a while; go on from the last cursor on a new one.
+        """
 
     @_abc_1.abstractmethod
     def Acknowledge(
@@ -95,5 +129,31 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.GetCursorResponse, _abc.Awaitable[_feed_pb2.GetCursorResponse]]:
         """Returns where the consumer stands."""
+
+    @_abc_1.abstractmethod
+    def Replay(
+        self,
+        request: _feed_pb2.ReplayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ReplayResponse, _abc.Awaitable[_feed_pb2.ReplayResponse]]:
+        """Sets the consumer's acknowledged place back, within what the feed still holds. Who asked, why, from where and to
+        where is kept. Nothing else ever moves it back. Repeating it changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSnapshot(
+        self,
+        request: _feed_pb2.GetSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.GetSnapshotResponse, _abc.Awaitable[_feed_pb2.GetSnapshotResponse]]:
+        """Names the newest snapshot of what the consumer is entitled to, and the cursor from which the feed continues it."""
+
+    @_abc_1.abstractmethod
+    def DownloadSnapshot(
+        self,
+        request: _feed_pb2.DownloadSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_feed_pb2.DownloadSnapshotResponse], _abc.AsyncIterator[_feed_pb2.DownloadSnapshotResponse]]:
+        """Sends one file of a snapshot in pieces, from an offset: a download that was cut off goes on where it ended."""
 
 def add_FeedServiceServicer_to_server(servicer: FeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -114,6 +114,12 @@ class PersonRecord(_message.Message):
     UNIT_NAME_FIELD_NUMBER: _builtins.int
     DIED_ON_FIELD_NUMBER: _builtins.int
     FOLLOWS_UPDATED_AT_FIELD_NUMBER: _builtins.int
+    FATHER_NUMBER_FIELD_NUMBER: _builtins.int
+    FATHER_NAME_FIELD_NUMBER: _builtins.int
+    MOTHER_NUMBER_FIELD_NUMBER: _builtins.int
+    MOTHER_NAME_FIELD_NUMBER: _builtins.int
+    SPOUSE_NUMBER_FIELD_NUMBER: _builtins.int
+    SPOUSE_NAME_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -152,6 +158,18 @@ class PersonRecord(_message.Message):
     """The updated_at of the version that this one follows, where the source knows it. A version whose predecessor has not
     come waits for it, until a deadline. Absent: nothing is waited for.
     """
+    father_number: _builtins.str
+    """Personal identification number of the father, 12 digits, as the record itself says. Absent where the source does not know it."""
+    father_name: _builtins.str
+    """Full name of the father in its written order."""
+    mother_number: _builtins.str
+    """Personal identification number of the mother, 12 digits. Absent where the source does not know it."""
+    mother_name: _builtins.str
+    """Full name of the mother in its written order."""
+    spouse_number: _builtins.str
+    """Personal identification number of the spouse, 12 digits. Absent where the source does not know it."""
+    spouse_name: _builtins.str
+    """Full name of the spouse in its written order."""
     def __init__(
         self,
         *,
@@ -172,10 +190,16 @@ class PersonRecord(_message.Message):
         unit_name: _builtins.str | None = ...,
         died_on: _builtins.str | None = ...,
         follows_updated_at: _builtins.str | None = ...,
+        father_number: _builtins.str | None = ...,
+        father_name: _builtins.str | None = ...,
+        mother_number: _builtins.str | None = ...,
+        mother_name: _builtins.str | None = ...,
+        spouse_number: _builtins.str | None = ...,
+        spouse_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_father_name", b"_father_name", "_father_number", b"_father_number", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_mother_name", b"_mother_name", "_mother_number", b"_mother_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_spouse_name", b"_spouse_name", "_spouse_number", b"_spouse_number", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "father_name", b"father_name", "father_number", b"father_number", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "mother_name", b"mother_name", "mother_number", b"mother_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "spouse_name", b"spouse_name", "spouse_number", b"spouse_number", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_died_on", b"_died_on", "_ethnic_group", b"_ethnic_group", "_father_name", b"_father_name", "_father_number", b"_father_number", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_mother_name", b"_mother_name", "_mother_number", b"_mother_number", "_personal_number", b"_personal_number", "_relation_to_head", b"_relation_to_head", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_spouse_name", b"_spouse_name", "_spouse_number", b"_spouse_number", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "died_on", b"died_on", "ethnic_group", b"ethnic_group", "father_name", b"father_name", "father_number", b"father_number", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "household_number", b"household_number", "insurance_number", b"insurance_number", "mother_name", b"mother_name", "mother_number", b"mother_number", "personal_number", b"personal_number", "relation_to_head", b"relation_to_head", "sex", b"sex", "source_record_id", b"source_record_id", "spouse_name", b"spouse_name", "spouse_number", b"spouse_number", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -187,6 +211,10 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__died_on: _TypeAlias = _typing.Literal["_died_on", b"_died_on"]  # noqa: Y015
     _WhichOneofReturnType__ethnic_group: _TypeAlias = _typing.Literal["ethnic_group"]  # noqa: Y015
     _WhichOneofArgType__ethnic_group: _TypeAlias = _typing.Literal["_ethnic_group", b"_ethnic_group"]  # noqa: Y015
+    _WhichOneofReturnType__father_name: _TypeAlias = _typing.Literal["father_name"]  # noqa: Y015
+    _WhichOneofArgType__father_name: _TypeAlias = _typing.Literal["_father_name", b"_father_name"]  # noqa: Y015
+    _WhichOneofReturnType__father_number: _TypeAlias = _typing.Literal["father_number"]  # noqa: Y015
+    _WhichOneofArgType__father_number: _TypeAlias = _typing.Literal["_father_number", b"_father_number"]  # noqa: Y015
     _WhichOneofReturnType__follows_updated_at: _TypeAlias = _typing.Literal["follows_updated_at"]  # noqa: Y015
     _WhichOneofArgType__follows_updated_at: _TypeAlias = _typing.Literal["_follows_updated_at", b"_follows_updated_at"]  # noqa: Y015
     _WhichOneofReturnType__full_name: _TypeAlias = _typing.Literal["full_name"]  # noqa: Y015
@@ -197,6 +225,10 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__household_number: _TypeAlias = _typing.Literal["_household_number", b"_household_number"]  # noqa: Y015
     _WhichOneofReturnType__insurance_number: _TypeAlias = _typing.Literal["insurance_number"]  # noqa: Y015
     _WhichOneofArgType__insurance_number: _TypeAlias = _typing.Literal["_insurance_number", b"_insurance_number"]  # noqa: Y015
+    _WhichOneofReturnType__mother_name: _TypeAlias = _typing.Literal["mother_name"]  # noqa: Y015
+    _WhichOneofArgType__mother_name: _TypeAlias = _typing.Literal["_mother_name", b"_mother_name"]  # noqa: Y015
+    _WhichOneofReturnType__mother_number: _TypeAlias = _typing.Literal["mother_number"]  # noqa: Y015
+    _WhichOneofArgType__mother_number: _TypeAlias = _typing.Literal["_mother_number", b"_mother_number"]  # noqa: Y015
     _WhichOneofReturnType__personal_number: _TypeAlias = _typing.Literal["personal_number"]  # noqa: Y015
     _WhichOneofArgType__personal_number: _TypeAlias = _typing.Literal["_personal_number", b"_personal_number"]  # noqa: Y015
     _WhichOneofReturnType__relation_to_head: _TypeAlias = _typing.Literal["relation_to_head"]  # noqa: Y015
@@ -205,6 +237,10 @@ class PersonRecord(_message.Message):
     _WhichOneofArgType__sex: _TypeAlias = _typing.Literal["_sex", b"_sex"]  # noqa: Y015
     _WhichOneofReturnType__source_record_id: _TypeAlias = _typing.Literal["source_record_id"]  # noqa: Y015
     _WhichOneofArgType__source_record_id: _TypeAlias = _typing.Literal["_source_record_id", b"_source_record_id"]  # noqa: Y015
+    _WhichOneofReturnType__spouse_name: _TypeAlias = _typing.Literal["spouse_name"]  # noqa: Y015
+    _WhichOneofArgType__spouse_name: _TypeAlias = _typing.Literal["_spouse_name", b"_spouse_name"]  # noqa: Y015
+    _WhichOneofReturnType__spouse_number: _TypeAlias = _typing.Literal["spouse_number"]  # noqa: Y015
+    _WhichOneofArgType__spouse_number: _TypeAlias = _typing.Literal["_spouse_number", b"_spouse_number"]  # noqa: Y015
     _WhichOneofReturnType__unit_code: _TypeAlias = _typing.Literal["unit_code"]  # noqa: Y015
     _WhichOneofArgType__unit_code: _TypeAlias = _typing.Literal["_unit_code", b"_unit_code"]  # noqa: Y015
     _WhichOneofReturnType__unit_name: _TypeAlias = _typing.Literal["unit_name"]  # noqa: Y015
@@ -222,6 +258,10 @@ class PersonRecord(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ethnic_group) -> _WhichOneofReturnType__ethnic_group | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__father_name) -> _WhichOneofReturnType__father_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__father_number) -> _WhichOneofReturnType__father_number | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__follows_updated_at) -> _WhichOneofReturnType__follows_updated_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_name) -> _WhichOneofReturnType__full_name | None: ...
@@ -232,6 +272,10 @@ class PersonRecord(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__insurance_number) -> _WhichOneofReturnType__insurance_number | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mother_name) -> _WhichOneofReturnType__mother_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mother_number) -> _WhichOneofReturnType__mother_number | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__personal_number) -> _WhichOneofReturnType__personal_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__relation_to_head) -> _WhichOneofReturnType__relation_to_head | None: ...
@@ -239,6 +283,10 @@ class PersonRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sex) -> _WhichOneofReturnType__sex | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source_record_id) -> _WhichOneofReturnType__source_record_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spouse_name) -> _WhichOneofReturnType__spouse_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spouse_number) -> _WhichOneofReturnType__spouse_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_code) -> _WhichOneofReturnType__unit_code | None: ...
     @_typing.overload
@@ -378,6 +426,7 @@ class InsuranceRecord(_message.Message):
     HOUSEHOLD_NUMBER_FIELD_NUMBER: _builtins.int
     UNIT_NAME_FIELD_NUMBER: _builtins.int
     FOLLOWS_UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_SALARY_FIELD_NUMBER: _builtins.int
     source_record_id: _builtins.str
     """The source's own key of the record. Required."""
     updated_at: _builtins.str
@@ -416,6 +465,8 @@ class InsuranceRecord(_message.Message):
     """Name of the commune-level unit as the source writes it, with its district and province behind commas where it does."""
     follows_updated_at: _builtins.str
     """The updated_at of the version that this one follows, as in PersonRecord."""
+    contribution_salary: _builtins.int
+    """What contributions are reckoned on, whole đồng a month."""
     def __init__(
         self,
         *,
@@ -438,10 +489,11 @@ class InsuranceRecord(_message.Message):
         household_number: _builtins.str | None = ...,
         unit_name: _builtins.str | None = ...,
         follows_updated_at: _builtins.str | None = ...,
+        contribution_salary: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_contribution_salary", b"_contribution_salary", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "contribution_salary", b"contribution_salary", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_birth_date", b"_birth_date", "_cmnd", b"_cmnd", "_contribution_salary", b"_contribution_salary", "_first_clinic", b"_first_clinic", "_follows_updated_at", b"_follows_updated_at", "_full_name", b"_full_name", "_hamlet", b"_hamlet", "_health_card", b"_health_card", "_household_number", b"_household_number", "_insurance_number", b"_insurance_number", "_personal_number", b"_personal_number", "_scheme", b"_scheme", "_sex", b"_sex", "_source_record_id", b"_source_record_id", "_unit_code", b"_unit_code", "_unit_name", b"_unit_name", "_updated_at", b"_updated_at", "_valid_from", b"_valid_from", "_valid_to", b"_valid_to", "address", b"address", "birth_date", b"birth_date", "cmnd", b"cmnd", "contribution_salary", b"contribution_salary", "first_clinic", b"first_clinic", "follows_updated_at", b"follows_updated_at", "full_name", b"full_name", "hamlet", b"hamlet", "health_card", b"health_card", "household_number", b"household_number", "insurance_number", b"insurance_number", "personal_number", b"personal_number", "scheme", b"scheme", "sex", b"sex", "source_record_id", b"source_record_id", "unit_code", b"unit_code", "unit_name", b"unit_name", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -449,6 +501,8 @@ class InsuranceRecord(_message.Message):
     _WhichOneofArgType__birth_date: _TypeAlias = _typing.Literal["_birth_date", b"_birth_date"]  # noqa: Y015
     _WhichOneofReturnType__cmnd: _TypeAlias = _typing.Literal["cmnd"]  # noqa: Y015
     _WhichOneofArgType__cmnd: _TypeAlias = _typing.Literal["_cmnd", b"_cmnd"]  # noqa: Y015
+    _WhichOneofReturnType__contribution_salary: _TypeAlias = _typing.Literal["contribution_salary"]  # noqa: Y015
+    _WhichOneofArgType__contribution_salary: _TypeAlias = _typing.Literal["_contribution_salary", b"_contribution_salary"]  # noqa: Y015
     _WhichOneofReturnType__first_clinic: _TypeAlias = _typing.Literal["first_clinic"]  # noqa: Y015
     _WhichOneofArgType__first_clinic: _TypeAlias = _typing.Literal["_first_clinic", b"_first_clinic"]  # noqa: Y015
     _WhichOneofReturnType__follows_updated_at: _TypeAlias = _typing.Literal["follows_updated_at"]  # noqa: Y015
@@ -487,6 +541,8 @@ class InsuranceRecord(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__birth_date) -> _WhichOneofReturnType__birth_date | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cmnd) -> _WhichOneofReturnType__cmnd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contribution_salary) -> _WhichOneofReturnType__contribution_salary | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_clinic) -> _WhichOneofReturnType__first_clinic | None: ...
     @_typing.overload

@@ -27,7 +27,7 @@ from gateway.v1 import kinds_pb2 as gateway_dot_v1_dot_kinds__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/status.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16gateway/v1/kinds.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\x16GetUpdateStatusRequest\x12-\n\x0breceipt_row\x18\x01 \x01(\x0b\x32\x16.gateway.v1.ReceiptRowH\x00\x12\x31\n\rsource_record\x18\x02 \x01(\x0b\x32\x18.gateway.v1.SourceRecordH\x00\x42\x0f\n\x06update\x12\x05\xbaH\x02\x08\x01\"7\n\nReceiptRow\x12\x1c\n\nreceipt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0b\n\x03row\x18\x02 \x01(\x05\"l\n\x0cSourceRecord\x12\x1c\n\tsource_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12>\n\x10source_record_id\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$\"C\n\x17GetUpdateStatusResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.gateway.v1.UpdateStatus\"\xc0\x02\n\x0cUpdateStatus\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x18\n\x10source_record_id\x18\x02 \x01(\t\x12\x16\n\x0esource_version\x18\x03 \x01(\x03\x12\x12\n\nreceipt_id\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x08 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_stuck\x18\n \x01(\x08\x12&\n\x07history\x18\x0b \x03(\x0b\x32\x15.gateway.v1.StateMove\"\xa0\x01\n\tStateMove\x12,\n\x08moved_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nfrom_state\x18\x02 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12)\n\x08to_state\x18\x03 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"m\n\x13ListFindingsRequest\x12\x1c\n\nreceipt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"~\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\x02 \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t*\xb5\x03\n\x0bUpdateState\x12\x1c\n\x18UPDATE_STATE_UNSPECIFIED\x10\x00\x12(\n$UPDATE_STATE_AWAITING_RECONCILIATION\x10\x01\x12\x1e\n\x1aUPDATE_STATE_AWAITING_UNIT\x10\x02\x12\x1f\n\x1bUPDATE_STATE_AWAITING_MATCH\x10\x03\x12!\n\x1dUPDATE_STATE_AWAITING_STEWARD\x10\x04\x12\x1e\n\x1aUPDATE_STATE_AWAITING_PULL\x10\x05\x12!\n\x1dUPDATE_STATE_AWAITING_OUTCOME\x10\x06\x12\x18\n\x14UPDATE_STATE_APPLIED\x10\x07\x12\x18\n\x14UPDATE_STATE_REFUSED\x10\x08\x12\x1b\n\x17UPDATE_STATE_SUPERSEDED\x10\t\x12\x1a\n\x16UPDATE_STATE_WITHDRAWN\x10\n\x12%\n!UPDATE_STATE_AWAITING_PREDECESSOR\x10\x0b\x12#\n\x1fUPDATE_STATE_AWAITING_SIGNATURE\x10\x0c\x32\xbe\x01\n\rStatusService\x12Z\n\x0fGetUpdateStatus\x12\".gateway.v1.GetUpdateStatusRequest\x1a#.gateway.v1.GetUpdateStatusResponse\x12Q\n\x0cListFindings\x12\x1f.gateway.v1.ListFindingsRequest\x1a .gateway.v1.ListFindingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/status.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16gateway/v1/kinds.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\x16GetUpdateStatusRequest\x12-\n\x0breceipt_row\x18\x01 \x01(\x0b\x32\x16.gateway.v1.ReceiptRowH\x00\x12\x31\n\rsource_record\x18\x02 \x01(\x0b\x32\x18.gateway.v1.SourceRecordH\x00\x42\x0f\n\x06update\x12\x05\xbaH\x02\x08\x01\"7\n\nReceiptRow\x12\x1c\n\nreceipt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0b\n\x03row\x18\x02 \x01(\x05\"l\n\x0cSourceRecord\x12\x1c\n\tsource_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12>\n\x10source_record_id\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$\"\x94\x01\n\x13WatchUpdatesRequest\x12\x1e\n\tsource_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PH\x00\x12-\n\x0breceipt_row\x18\x02 \x01(\x0b\x32\x16.gateway.v1.ReceiptRowH\x00\x12\x1e\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x42\x0e\n\x05whose\x12\x05\xbaH\x02\x08\x01\"W\n\x14WatchUpdatesResponse\x12)\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x18.gateway.v1.UpdateChange\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"T\n\x0cUpdateChange\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x05\x12#\n\x04move\x18\x03 \x01(\x0b\x32\x15.gateway.v1.StateMove\"C\n\x17GetUpdateStatusResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.gateway.v1.UpdateStatus\"\xc0\x02\n\x0cUpdateStatus\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x18\n\x10source_record_id\x18\x02 \x01(\t\x12\x16\n\x0esource_version\x18\x03 \x01(\x03\x12\x12\n\nreceipt_id\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x08 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_stuck\x18\n \x01(\x08\x12&\n\x07history\x18\x0b \x03(\x0b\x32\x15.gateway.v1.StateMove\"\xa0\x01\n\tStateMove\x12,\n\x08moved_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nfrom_state\x18\x02 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12)\n\x08to_state\x18\x03 \x01(\x0e\x32\x17.gateway.v1.UpdateState\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"m\n\x13ListFindingsRequest\x12\x1c\n\nreceipt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"~\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Finding\x12&\n\x05\x63odes\x18\x02 \x03(\x0b\x32\x17.gateway.v1.FindingCode\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t*\xb5\x03\n\x0bUpdateState\x12\x1c\n\x18UPDATE_STATE_UNSPECIFIED\x10\x00\x12(\n$UPDATE_STATE_AWAITING_RECONCILIATION\x10\x01\x12\x1e\n\x1aUPDATE_STATE_AWAITING_UNIT\x10\x02\x12\x1f\n\x1bUPDATE_STATE_AWAITING_MATCH\x10\x03\x12!\n\x1dUPDATE_STATE_AWAITING_STEWARD\x10\x04\x12\x1e\n\x1aUPDATE_STATE_AWAITING_PULL\x10\x05\x12!\n\x1dUPDATE_STATE_AWAITING_OUTCOME\x10\x06\x12\x18\n\x14UPDATE_STATE_APPLIED\x10\x07\x12\x18\n\x14UPDATE_STATE_REFUSED\x10\x08\x12\x1b\n\x17UPDATE_STATE_SUPERSEDED\x10\t\x12\x1a\n\x16UPDATE_STATE_WITHDRAWN\x10\n\x12%\n!UPDATE_STATE_AWAITING_PREDECESSOR\x10\x0b\x12#\n\x1fUPDATE_STATE_AWAITING_SIGNATURE\x10\x0c\x32\x93\x02\n\rStatusService\x12Z\n\x0fGetUpdateStatus\x12\".gateway.v1.GetUpdateStatusRequest\x1a#.gateway.v1.GetUpdateStatusResponse\x12Q\n\x0cListFindings\x12\x1f.gateway.v1.ListFindingsRequest\x1a .gateway.v1.ListFindingsResponse\x12S\n\x0cWatchUpdates\x12\x1f.gateway.v1.WatchUpdatesRequest\x1a .gateway.v1.WatchUpdatesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,30 +42,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SOURCERECORD'].fields_by_name['source_id']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_SOURCERECORD'].fields_by_name['source_record_id']._loaded_options = None
   _globals['_SOURCERECORD'].fields_by_name['source_record_id']._serialized_options = b'\272H!r\0372\035^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$'
+  _globals['_WATCHUPDATESREQUEST'].oneofs_by_name['whose']._loaded_options = None
+  _globals['_WATCHUPDATESREQUEST'].oneofs_by_name['whose']._serialized_options = b'\272H\002\010\001'
+  _globals['_WATCHUPDATESREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_WATCHUPDATESREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\006r\004\020\001\030P'
+  _globals['_WATCHUPDATESREQUEST'].fields_by_name['resume_token']._loaded_options = None
+  _globals['_WATCHUPDATESREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['receipt_id']._loaded_options = None
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['receipt_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_UPDATESTATE']._serialized_start=1229
-  _globals['_UPDATESTATE']._serialized_end=1666
+  _globals['_UPDATESTATE']._serialized_start=1555
+  _globals['_UPDATESTATE']._serialized_end=1992
   _globals['_GETUPDATESTATUSREQUEST']._serialized_start=126
   _globals['_GETUPDATESTATUSREQUEST']._serialized_end=265
   _globals['_RECEIPTROW']._serialized_start=267
   _globals['_RECEIPTROW']._serialized_end=322
   _globals['_SOURCERECORD']._serialized_start=324
   _globals['_SOURCERECORD']._serialized_end=432
-  _globals['_GETUPDATESTATUSRESPONSE']._serialized_start=434
-  _globals['_GETUPDATESTATUSRESPONSE']._serialized_end=501
-  _globals['_UPDATESTATUS']._serialized_start=504
-  _globals['_UPDATESTATUS']._serialized_end=824
-  _globals['_STATEMOVE']._serialized_start=827
-  _globals['_STATEMOVE']._serialized_end=987
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=989
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=1098
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1100
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1226
-  _globals['_STATUSSERVICE']._serialized_start=1669
-  _globals['_STATUSSERVICE']._serialized_end=1859
+  _globals['_WATCHUPDATESREQUEST']._serialized_start=435
+  _globals['_WATCHUPDATESREQUEST']._serialized_end=583
+  _globals['_WATCHUPDATESRESPONSE']._serialized_start=585
+  _globals['_WATCHUPDATESRESPONSE']._serialized_end=672
+  _globals['_UPDATECHANGE']._serialized_start=674
+  _globals['_UPDATECHANGE']._serialized_end=758
+  _globals['_GETUPDATESTATUSRESPONSE']._serialized_start=760
+  _globals['_GETUPDATESTATUSRESPONSE']._serialized_end=827
+  _globals['_UPDATESTATUS']._serialized_start=830
+  _globals['_UPDATESTATUS']._serialized_end=1150
+  _globals['_STATEMOVE']._serialized_start=1153
+  _globals['_STATEMOVE']._serialized_end=1313
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=1315
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=1424
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1426
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1552
+  _globals['_STATUSSERVICE']._serialized_start=1995
+  _globals['_STATUSSERVICE']._serialized_end=2270
 # @@protoc_insertion_point(module_scope)

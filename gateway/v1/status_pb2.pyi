@@ -170,6 +170,102 @@ class SourceRecord(_message.Message):
 Global___SourceRecord: _TypeAlias = SourceRecord  # noqa: Y015
 
 @_typing.final
+class WatchUpdatesRequest(_message.Message):
+    """Says what to follow, and from where."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    RECEIPT_ROW_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """All updates of the source."""
+    resume_token: _builtins.str
+    """From any answer to the same question, also one of another gateway of the house: what comes after it is told.
+    Empty for what changes from now on.
+    """
+    @_builtins.property
+    def receipt_row(self) -> Global___ReceiptRow:
+        """One update."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        receipt_row: Global___ReceiptRow | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt_row", b"receipt_row", "source_id", b"source_id", "whose", b"whose"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt_row", b"receipt_row", "resume_token", b"resume_token", "source_id", b"source_id", "whose", b"whose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_whose: _TypeAlias = _typing.Literal["source_id", "receipt_row"]  # noqa: Y015
+    _WhichOneofArgType_whose: _TypeAlias = _typing.Literal["whose", b"whose"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_whose) -> _WhichOneofReturnType_whose | None: ...
+
+Global___WatchUpdatesRequest: _TypeAlias = WatchUpdatesRequest  # noqa: Y015
+
+@_typing.final
+class WatchUpdatesResponse(_message.Message):
+    """Some changes, or none while there are none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Everything up to here was told. Good only for what is followed."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpdateChange]:
+        """Each once, those of one update in their order."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___UpdateChange] | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchUpdatesResponse: _TypeAlias = WatchUpdatesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateChange(_message.Message):
+    """One change of state of one update. Where it stands, who owns it and until when: ask GetUpdateStatus."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
+    receipt_id: _builtins.str
+    """The receipt of the batch it came in."""
+    row: _builtins.int
+    """Its row in that batch, from 0."""
+    @_builtins.property
+    def move(self) -> Global___StateMove:
+        """The change."""
+
+    def __init__(
+        self,
+        *,
+        receipt_id: _builtins.str = ...,
+        row: _builtins.int = ...,
+        move: Global___StateMove | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["move", b"move"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["move", b"move", "receipt_id", b"receipt_id", "row", b"row"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateChange: _TypeAlias = UpdateChange  # noqa: Y015
+
+@_typing.final
 class GetUpdateStatusResponse(_message.Message):
     """Holds the one state the update is in now."""
 
@@ -213,9 +309,9 @@ class UpdateStatus(_message.Message):
     source_id: _builtins.str
     """The source it came from."""
     source_record_id: _builtins.str
-    """The source's own key."""
+    """The source's own key. Empty for a portal that asked by receipt."""
     source_version: _builtins.int
-    """The source's own version."""
+    """The source's own version. 0 for a portal that asked by receipt."""
     receipt_id: _builtins.str
     """The receipt of the batch it came in."""
     state: Global___UpdateState.ValueType

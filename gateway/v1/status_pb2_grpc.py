@@ -45,6 +45,11 @@ class StatusServiceStub:
                 request_serializer=gateway_dot_v1_dot_status__pb2.ListFindingsRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_status__pb2.ListFindingsResponse.FromString,
                 _registered_method=True)
+        self.WatchUpdates = channel.unary_stream(
+                '/gateway.v1.StatusService/WatchUpdates',
+                request_serializer=gateway_dot_v1_dot_status__pb2.WatchUpdatesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_status__pb2.WatchUpdatesResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -52,7 +57,8 @@ class StatusServiceServicer:
     """
 
     def GetUpdateStatus(self, request, context):
-        """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none.
+        """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none, or none that the caller may see.
+        An answer may be as old as the gateway's settings say, a second as they come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +66,17 @@ class StatusServiceServicer:
 
     def ListFindings(self, request, context):
         """Lists the findings of one batch, by row.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchUpdates(self, request, context):
+        """Follows changes of state: those of a source's updates, or of the one update that a receipt's row became. Changes of
+        one update come in their order, and none is missed from the first answer on. The first answer comes at once and holds
+        no change; so do further ones while nothing changes. Ends with UNAVAILABLE when the gateway shuts down: go on with the
+        last resume_token. NOT_ENTITLED when the source is not the caller's or does not exist, UPDATE_UNKNOWN likewise for a
+        receipt's row.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +94,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.ListFindings,
                     request_deserializer=gateway_dot_v1_dot_status__pb2.ListFindingsRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_status__pb2.ListFindingsResponse.SerializeToString,
+            ),
+            'WatchUpdates': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchUpdates,
+                    request_deserializer=gateway_dot_v1_dot_status__pb2.WatchUpdatesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_status__pb2.WatchUpdatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +156,33 @@ class StatusService:
             '/gateway.v1.StatusService/ListFindings',
             gateway_dot_v1_dot_status__pb2.ListFindingsRequest.SerializeToString,
             gateway_dot_v1_dot_status__pb2.ListFindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchUpdates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gateway.v1.StatusService/WatchUpdates',
+            gateway_dot_v1_dot_status__pb2.WatchUpdatesRequest.SerializeToString,
+            gateway_dot_v1_dot_status__pb2.WatchUpdatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,9 +34,18 @@ class StatusServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StatusServiceAsyncStub: ...
     GetUpdateStatus: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetUpdateStatusRequest, _status_pb2.GetUpdateStatusResponse]
-    """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none."""
+    """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none, or none that the caller may see.
+    An answer may be as old as the gateway's settings say, a second as they come.
+    """
     ListFindings: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListFindingsRequest, _status_pb2.ListFindingsResponse]
     """Lists the findings of one batch, by row."""
+    WatchUpdates: _grpc.UnaryStreamMultiCallable[_status_pb2.WatchUpdatesRequest, _status_pb2.WatchUpdatesResponse]
+    """Follows changes of state: those of a source's updates, or of the one update that a receipt's row became. Changes of
+    one update come in their order, and none is missed from the first answer on. The first answer comes at once and holds
+    no change; so do further ones while nothing changes. Ends with UNAVAILABLE when the gateway shuts down: go on with the
+    last resume_token. NOT_ENTITLED when the source is not the caller's or does not exist, UPDATE_UNKNOWN likewise for a
+    receipt's row.
+    """
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
@@ -44,9 +53,18 @@ class StatusServiceAsyncStub(StatusServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUpdateStatus: _aio.UnaryUnaryMultiCallable[_status_pb2.GetUpdateStatusRequest, _status_pb2.GetUpdateStatusResponse]  # type: ignore[assignment]
-    """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none."""
+    """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none, or none that the caller may see.
+    An answer may be as old as the gateway's settings say, a second as they come.
+    """
     ListFindings: _aio.UnaryUnaryMultiCallable[_status_pb2.ListFindingsRequest, _status_pb2.ListFindingsResponse]  # type: ignore[assignment]
     """Lists the findings of one batch, by row."""
+    WatchUpdates: _aio.UnaryStreamMultiCallable[_status_pb2.WatchUpdatesRequest, _status_pb2.WatchUpdatesResponse]  # type: ignore[assignment]
+    """Follows changes of state: those of a source's updates, or of the one update that a receipt's row became. Changes of
+    one update come in their order, and none is missed from the first answer on. The first answer comes at once and holds
+    no change; so do further ones while nothing changes. Ends with UNAVAILABLE when the gateway shuts down: go on with the
+    last resume_token. NOT_ENTITLED when the source is not the caller's or does not exist, UPDATE_UNKNOWN likewise for a
+    receipt's row.
+    """
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers what became of records that were pushed."""
@@ -57,7 +75,9 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_pb2.GetUpdateStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.GetUpdateStatusResponse, _abc.Awaitable[_status_pb2.GetUpdateStatusResponse]]:
-        """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none."""
+        """Returns the state of one update. NOT_FOUND with UPDATE_UNKNOWN when there is none, or none that the caller may see.
+        An answer may be as old as the gateway's settings say, a second as they come.
+        """
 
     @_abc_1.abstractmethod
     def ListFindings(
@@ -66,5 +86,18 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListFindingsResponse, _abc.Awaitable[_status_pb2.ListFindingsResponse]]:
         """Lists the findings of one batch, by row."""
+
+    @_abc_1.abstractmethod
+    def WatchUpdates(
+        self,
+        request: _status_pb2.WatchUpdatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_status_pb2.WatchUpdatesResponse], _abc.AsyncIterator[_status_pb2.WatchUpdatesResponse]]:
+        """Follows changes of state: those of a source's updates, or of the one update that a receipt's row became. Changes of
+        one update come in their order, and none is missed from the first answer on. The first answer comes at once and holds
+        no change; so do further ones while nothing changes. Ends with UNAVAILABLE when the gateway shuts down: go on with the
+        last resume_token. NOT_ENTITLED when the source is not the caller's or does not exist, UPDATE_UNKNOWN likewise for a
+        receipt's row.
+        """
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,13 +1,15 @@
 """The messages of FeedService ◄─► pages of changes and outcomes."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
 from adapters.canonical import RecordKind
 from gateway.v1 import feed_pb2
-from gateway.wire.values import invalid, read_key, read_kind, write_kind
-from reconciliation.model import FeedPage, Outcome, OutcomeKind
+from gateway.wire.values import invalid, read_key, read_kind, write_kind, write_time
+from reconciliation.model import FeedPage, Following, Outcome, OutcomeKind
+from reconciliation.snapshots import Snapshot
 
 _OUTCOMES = {
     feed_pb2.OUTCOME_KIND_APPLIED: OutcomeKind.APPLIED,
@@ -33,6 +35,56 @@ def write_page(
         changes=page.changes,
         head_sequence=page.head,
         lag=page.head - page.upto.sequence,
+    )
+
+
+def write_bookmark(*, cursor: str, head: int, as_of: datetime, is_last: bool) -> feed_pb2.WatchResponse:
+    """A bookmark on the wire."""
+    bookmark = feed_pb2.Bookmark(cursor=cursor, head_sequence=head, as_of=write_time(as_of), is_last=is_last)
+    return feed_pb2.WatchResponse(bookmark=bookmark)
+
+
+def write_position(
+    following: Following,
+    *,
+    acknowledged_cursor: str,
+    beginning_cursor: str,
+    earliest_cursor: str,
+    head: int,
+    now: datetime,
+) -> feed_pb2.GetCursorResponse:
+    """Where a registry stands, on the wire."""
+    response = feed_pb2.GetCursorResponse(
+        acknowledged_cursor=acknowledged_cursor,
+        beginning_cursor=beginning_cursor,
+        acknowledged_sequence=following.acknowledged,
+        head_sequence=head,
+        lag=following.behind,
+        earliest_cursor=earliest_cursor,
+    )
+    if following.waiting_since is not None:
+        response.lag_age.FromTimedelta(max(timedelta(0), now - following.waiting_since))
+    return response
+
+
+def write_snapshot(snapshot: Snapshot, *, cursor: str) -> feed_pb2.GetSnapshotResponse:
+    """A snapshot on the wire."""
+    return feed_pb2.GetSnapshotResponse(
+        snapshot_id=snapshot.snapshot_id,
+        cursor=cursor,
+        feed_sequence=snapshot.cursor.sequence,
+        written_at=write_time(snapshot.written_at),
+        files=[
+            feed_pb2.SnapshotFile(
+                name=one.file,
+                kind=write_kind(one.kind),
+                rows=one.rows,
+                size_bytes=one.size_bytes,
+                sha256=bytes.fromhex(one.sha256),
+                fields=one.fields,
+            )
+            for one in snapshot.files
+        ],
     )
 
 

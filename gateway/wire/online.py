@@ -4,11 +4,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from adapters.canonical import RecordKind
 from adapters.catalogue import Source
@@ -116,13 +118,18 @@ def write_answer(answer: SubmissionAnswer) -> intake_pb2.SubmitUpdateResponse:
         receipt_id=str(answer.receipt_id) if answer.receipt_id else "",
         row=answer.row,
         verdict=_VERDICT_NUMBERS[answer.verdict],
-        landed_at=write_time(answer.landed_at) if answer.landed_at else None,
+        landed_at=_landed_at(answer.landed_at) if answer.landed_at else None,
         replayed=answer.replayed,
     )
     if answer.findings:
         message.findings.extend(map(write_finding, answer.findings))
         message.codes.extend(write_codes(list(answer.findings)))
     return message
+
+
+@lru_cache(maxsize=16)  # of a group it is the same for all
+def _landed_at(value: datetime) -> Timestamp:
+    return write_time(value)
 
 
 def read_answer(message: intake_pb2.SubmitUpdateResponse) -> SubmissionAnswer:

@@ -1,6 +1,7 @@
 """The small values that several messages hold: kinds, severities, dates and times."""
 
 from datetime import UTC, date, datetime
+from functools import cache
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -113,15 +114,18 @@ def read_finding(message: kinds_pb2.Finding) -> Finding:
 
 def write_codes(findings: list[Finding]) -> list[kinds_pb2.FindingCode]:
     """Each code that occurs, explained once, in the order of the alphabet."""
-    return [
-        kinds_pb2.FindingCode(
-            code=code,
-            severity=_SEVERITY_NUMBERS[entry.severity],
-            message_vi=entry.vi,
-            message_en=entry.en,
-            fix_vi=entry.fix_vi,
-            fix_en=entry.fix_en,
-        )
-        for code in sorted({finding.code for finding in findings})
-        if (entry := CATALOGUE.get(code))
-    ]
+    codes = sorted({finding.code for finding in findings})
+    return [_explained(code) for code in codes if code in CATALOGUE]
+
+
+@cache  # whoever takes it into a message of his own copies it
+def _explained(code: str) -> kinds_pb2.FindingCode:
+    entry = CATALOGUE[code]
+    return kinds_pb2.FindingCode(
+        code=code,
+        severity=_SEVERITY_NUMBERS[entry.severity],
+        message_vi=entry.vi,
+        message_en=entry.en,
+        fix_vi=entry.fix_vi,
+        fix_en=entry.fix_en,
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +18,9 @@ from reconciliation.standing import IN_FORCE
 from reconciliation.store import lifecycle_moves
 from reconciliation.store.copying import copy_out, staged
 from reconciliation.store.tables import (
+    ROWS_PER_BATCH,
     approval,
+    batch,
     case,
     change,
     change_record,
@@ -33,6 +35,7 @@ from reconciliation.store.tables import (
     update_state,
 )
 
+_CLOCKS_DIFFER = timedelta(days=1)  # of a gateway and of a job, at the most
 REFUSAL_ACCEPTED = "REFUSAL_ACCEPTED"  # why an update has ended refused
 GONE = ("MERGED", "RETRACTED")  # causes of changes that take a subject away, and so carry no update
 
@@ -63,7 +66,7 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
 
     A question no longer raised becomes obsolete, one raised again opens again with a new clock. One on a unit that
     stays open has the candidates that a change of units left it. Refusals and missing versions are left
-    alone: no run raised them, and only a judgement closes them.
+    alone: no run raised them; only a judgement closes the ones, and a judgement or `close_come` the others.
     """
     asked = asked.append_column("owner", _owners(asked["kind"], province_code))
     raised = staged(connection, "raised", asked)
@@ -107,6 +110,23 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
     )
     counts = sa.select(case.c.kind, sa.func.count()).where(is_open(), case.c.province_code == province_code)
     return dict(connection.execute(counts.group_by(case.c.kind).order_by(case.c.kind)).all())
+
+
+def close_come(connection: sa.Connection, *, kind: RecordKind, now: datetime) -> int:
+    """Close the cases of versions of a kind that were missing and have come after all; return how many.
+
+    Asks what has landed since the oldest of these cases was opened: of any longer ago nobody knew that it was missing.
+    """
+    record, missing = record_tables[kind], sa.cast(case.c.evidence["missing"].astext, sa.BigInteger)
+    is_missing = sa.and_(case.c.kind == str(CaseKind.MISSING_VERSION), case.c.obsolete_since.is_(None))
+    oldest = sa.select(sa.func.min(case.c.opened_at) - _CLOCKS_DIFFER).where(is_missing).scalar_subquery()
+    since = sa.select(sa.func.min(batch.c.batch_id)).where(batch.c.kind == str(kind), batch.c.landed_at >= oldest)
+    has_come = sa.exists().where(
+        record.c.record_id >= since.scalar_subquery() * ROWS_PER_BATCH,
+        *_is_named(record, case.c.record_keys[1]),
+        record.c.source_version == missing,
+    )
+    return connection.execute(case.update().where(is_missing, has_come).values(obsolete_since=now)).rowcount
 
 
 def is_open() -> sa.ColumnElement[bool]:

@@ -1,22 +1,27 @@
 """Arrow tables in and out of PostgreSQL by COPY, in the caller's transaction."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pgpq
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import sqlalchemy as sa
+from psycopg.abc import PQGen
+from psycopg.generators import copy_to, execute
 from sqlalchemy.dialects import postgresql
 
 from reconciliation.errors import RetryableStoreError, StoreFullError
+from reconciliation.store.arrays import NumbersType, numbers
 from reconciliation.store.engine import NO_ROOM, is_full, is_passing, unavailable
 from reconciliation.store.isolation import LEAVE, RETURN, has_to_step_out
 
+_SENT_BYTES = 131_072  # at once; more could not be taken by libpq as a whole
+_WELL = {psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.COPY_IN}
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -31,28 +36,59 @@ def copy_in(connection: sa.Connection, target: sa.Table, rows: pa.Table) -> None
     columns = ", ".join(preparer.quote(name) for name in rows.column_names)
     statement = f"COPY {preparer.format_table(target)} ({columns}) FROM STDIN (FORMAT binary)"
     encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
-    with _copying(connection, statement, steps_out=has_to_step_out(connection, target)) as copy:
-        copy.write(encoder.write_header())
-        for batch in rows.combine_chunks().to_batches():
-            copy.write(encoder.write_batch(batch))
-        copy.write(encoder.finish())
+    encoded = [encoder.write_header(), *map(encoder.write_batch, rows.combine_chunks().to_batches()), encoder.finish()]
+    if has_to_step_out(connection, target):
+        _copy_outside(connection, statement, b"".join(encoded))
+        return
+    with _copying(connection, statement) as copy:
+        copy.write(b"".join(encoded))
 
 
-def copy_out(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> pa.Table:
+def copy_out(
+    connection: sa.Connection,
+    query: sa.Select[Any] | sa.Compiled,
+    schema: pa.Schema,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+) -> pa.Table:
     """The rows of `query` as a table of `schema`, whose names and order are the query's own.
 
+    A query that is asked often comes compiled, with its `parameters` beside it.
     Raises RetryableStoreError when the database goes away.
     """
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    received = io.BytesIO()
-    with _copying(connection, f"COPY ({compiled}) TO STDOUT (FORMAT csv)", compiled.params) as copy:
-        for block in copy:
-            received.write(block)
-    if not received.tell():
+    with _copying(connection, *_out(connection, query, parameters)) as copy:
+        received = b"".join(copy)
+    return _read(received, schema)
+
+
+def copy_out_in_parts(
+    connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema, *, part_bytes: int = 8 << 20
+) -> Iterator[pa.Table]:
+    """As `copy_out`, in parts of `part_bytes` of text or a little more, each as soon as it has come."""
+    received = bytearray()
+    with _copying(connection, *_out(connection, query)) as copy:
+        for row in copy:  # PostgreSQL sends each row in a message of its own
+            received += row
+            if len(received) >= part_bytes:
+                yield _read(bytes(received), schema)
+                received.clear()
+    if received:
+        yield _read(bytes(received), schema)
+
+
+def _out(
+    connection: sa.Connection, query: sa.Select[Any] | sa.Compiled, parameters: Mapping[str, Any] | None = None
+) -> tuple[str, Mapping[str, Any]]:
+    if not isinstance(query, sa.Compiled):
+        query = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    return f"COPY ({query}) TO STDOUT (FORMAT csv)", query.construct_params(parameters) or {}
+
+
+def _read(received: bytes, schema: pa.Schema) -> pa.Table:
+    if not received:
         return schema.empty_table()
-    received.seek(0)
     read = pa_csv.read_csv(
-        received,
+        pa.BufferReader(received),
         read_options=pa_csv.ReadOptions(column_names=schema.names, block_size=1 << 24),
         # A null that is all of a row is an empty line.
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
@@ -101,7 +137,8 @@ def upsert(
 
 def these(ids: Sequence[int]) -> sa.Select[tuple[int]]:
     """The given ids as a query, for statements that take one."""
-    return sa.select(sa.func.unnest(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger))))
+    given = sa.bindparam("ids", numbers(np.array(ids, np.int64)), type_=NumbersType(), unique=True)
+    return sa.select(sa.func.unnest(given, type_=sa.BigInteger))
 
 
 def reserve(connection: sa.Connection, sequence: sa.Sequence, count: int) -> Sequence[int]:
@@ -112,22 +149,49 @@ def reserve(connection: sa.Connection, sequence: sa.Sequence, count: int) -> Seq
 
 @contextmanager
 def _copying(
-    connection: sa.Connection,
-    statement: str,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    steps_out: bool = False,
+    connection: sa.Connection, statement: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[psycopg.Copy]:
+    driver = _driver(connection)
+    with _told(driver), driver.cursor() as cursor, cursor.copy(statement.encode(), parameters) as copy:
+        yield copy
+
+
+def _copy_outside(connection: sa.Connection, statement: str, encoded: bytes) -> None:
+    """COPY outside the role in which the transaction speaks. To leave it, copy and return is one message."""
+    driver = _driver(connection)
+    message = b"; ".join([LEAVE, statement.encode(), RETURN])
+    with _told(driver), driver.lock:
+        driver.wait(_copied(driver.pgconn, message, encoded))
+
+
+def _copied(line: psycopg.pq.abc.PGconn, message: bytes, encoded: bytes) -> PQGen[None]:
+    """Send a message of statements of which one is a COPY, and what it copies."""
+    line.send_query(message)
+    _check((yield from execute(line)))
+    for begin in range(0, len(encoded), _SENT_BYTES):
+        yield from copy_to(line, encoded[begin : begin + _SENT_BYTES])
+    while line.put_copy_end() == 0:
+        yield psycopg.waiting.Wait.W
+    _check((yield from execute(line)))
+
+
+def _check(results: Sequence[psycopg.pq.abc.PGresult]) -> None:
+    for result in results:
+        if result.status not in _WELL:
+            raise psycopg.errors.error_from_result(result, encoding="utf-8")
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101  the engine is made in engine.py only
+    return driver
+
+
+@contextmanager
+def _told(driver: psycopg.Connection[Any]) -> Iterator[None]:
+    """What goes wrong with a line to the database becomes an error of ours where it passes by itself."""
     try:
-        with driver.cursor() as cursor:
-            if steps_out:
-                cursor.execute(LEAVE)
-            with cursor.copy(statement.encode(), parameters) as copy:
-                yield copy
-            if steps_out:
-                cursor.execute(RETURN)
+        yield
     except psycopg.Error as error:
         if is_full(error):
             raise StoreFullError(NO_ROOM) from error

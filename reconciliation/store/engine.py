@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from reconciliation.errors import FatalStoreError, RetryableStoreError, StoreFullError
-from reconciliation.store import bounding
+from reconciliation.store import arrays, bounding
 
 # What the rest of the house passes around without knowing what it is made of.
 Engine = sa.Engine
@@ -21,6 +21,7 @@ Connection = sa.Connection
 
 NO_ROOM = "The database has no room left. Next: keep what you have and send it later; nothing is lost."
 
+APPLICATION = "lienthong"  # by which the database shows our sessions
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 60
 # A transaction of a process that hangs holds its locks, and the feed's horizon with them.
@@ -52,7 +53,7 @@ def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": options, "application_name": "lienthong", "connect_timeout": 10},
+        connect_args={"options": options, "application_name": APPLICATION, "connect_timeout": 10},
         execution_options={"preserve_rowcount": True},  # INSERT … SELECT counts what it wrote
         hide_parameters=True,  # an error text with parameters would carry people's data
     )
@@ -65,6 +66,10 @@ def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_
             raise StoreFullError(NO_ROOM) from context.original_exception
         if context.is_disconnect or is_passing(context.original_exception):
             raise RetryableStoreError(unavailable(context.original_exception)) from context.original_exception
+
+    @sa.event.listens_for(engine, "connect")
+    def _teach(driver: psycopg.Connection, _: object) -> None:
+        arrays.teach(driver)
 
     bounding.attach(engine, statement_seconds=statement_seconds, lock_seconds=LOCK_SECONDS)
     return engine

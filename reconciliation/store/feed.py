@@ -5,10 +5,10 @@ are older than every transaction still running, so a number once published never
 `change_id > cursor` instead would lose what commits late: ids are given out before commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -17,8 +17,9 @@ from sqlalchemy.dialects import postgresql as pg
 from adapters.canonical import RecordKind
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Cursor, FeedPage, Grant, Outcome, OutcomeKind, State
-from reconciliation.store import cases, lifecycle_moves
-from reconciliation.store.copying import copy_out, staged
+from reconciliation.store import cases, epochs, feed_pages, lifecycle_moves
+from reconciliation.store.copying import staged
+from reconciliation.store.feed_pages import Granted
 from reconciliation.store.tables import (
     Xid8,
     change,
@@ -28,34 +29,31 @@ from reconciliation.store.tables import (
     feed_entry,
     feed_head,
     feed_outcome,
-    golden_tables,
+    feed_replay,
     installation,
 )
 
 SEQUENCER_LOCK, GRANTS_LOCK = 7_405_002, 7_405_003  # any numbers that nothing else locks
 MAXIMUM_CHANGES = 50_000  # of one page
+_SNAPSHOT_SECONDS = 7_200  # of one statement: a whole country is read in one
 
 _BEGINNING = sa.literal_column("'0'::xid8", Xid8())  # before every transaction
 
-_ARROW_TYPES: dict[type[sa.types.TypeEngine[Any]], pa.DataType] = {
-    sa.Text: pa.string(),
-    sa.SmallInteger: pa.int16(),
-    sa.BigInteger: pa.int64(),
-    sa.Date: pa.date32(),
-}
 
-
-def sequence(engine: sa.Engine) -> int:
+def sequence(engine: sa.Engine, *, failover_keeps_all: bool = False) -> int:
     """Publish every change that no running transaction can still precede; return how many.
 
-    At most one sequencer works at a time; a second returns 0 at once.
+    At most one sequencer works at a time; a second returns 0 at once. On another server than the last time a new epoch
+    begins first, see epochs.arrive.
     """
     moved = sa.select(feed_head.c.horizon > _newest_xid()).scalar_subquery()
     with engine.begin() as connection:
         lock = sa.func.pg_try_advisory_xact_lock(SEQUENCER_LOCK)
-        is_ours, has_moved = connection.execute(sa.select(lock, moved)).one()
+        is_ours, has_moved, is_elsewhere = connection.execute(sa.select(lock, moved, epochs.elsewhere())).one()
         if not is_ours:
             return 0
+        if is_elsewhere:
+            epochs.arrive(connection, failover_keeps_all=failover_keeps_all)
         if has_moved:
             _count_anew(connection)
         horizon = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=Xid8())
@@ -122,7 +120,11 @@ def grant(engine: sa.Engine, grants: Sequence[Grant]) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(GRANTS_LOCK)))  # several gateways may start at once
         connection.execute(consumer_grant.delete())
         for entitlement in grants:
-            known = pg.insert(consumer).values(consumer_id=entitlement.consumer_id, name=entitlement.name)
+            known = pg.insert(consumer).values(
+                consumer_id=entitlement.consumer_id,
+                name=entitlement.name,
+                acknowledged_epoch=sa.select(feed_head.c.epoch).scalar_subquery(),
+            )
             connection.execute(
                 known.on_conflict_do_update(index_elements=["consumer_id"], set_={"name": entitlement.name})
             )
@@ -147,14 +149,16 @@ def fetch(engine: sa.Engine, *, consumer_id: str, after: Cursor, limit: int, on:
 
     `on` is the day on which grants have to hold, here and below; without it the database's today in Việt Nam.
 
-    Raises RejectedRequestError CONSUMER_UNKNOWN, CURSOR_EPOCH (take a snapshot) or CURSOR_INVALID.
+    Raises RejectedRequestError CONSUMER_UNKNOWN, CURSOR_EPOCH or CURSOR_EXPIRED (take a snapshot), or CURSOR_INVALID.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
         _check_cursor(after, newest)
+        _check_kept(connection, after)
         upto = min(newest.sequence, after.sequence + max(0, min(limit, MAXIMUM_CHANGES)))
-        tables = {kind: _changes(connection, grant, after=after.sequence, upto=upto) for kind, grant in granted.items()}
+        within = feed_pages.stretch(connection, after=after.sequence, upto=upto)
+        tables = {kind: feed_pages.changes(connection, grant, within) for kind, grant in granted.items()}
     return FeedPage(
         tables=tables,
         upto=Cursor(epoch=newest.epoch, sequence=upto),
@@ -173,44 +177,108 @@ def snapshot(
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
-        return newest, {kind: _published(connection, grant, upto=newest.sequence) for kind, grant in granted.items()}
+        return newest, {
+            kind: feed_pages.published(connection, grant, upto=newest.sequence) for kind, grant in granted.items()
+        }
+
+
+@dataclass(frozen=True)
+class SnapshotReading:
+    """A snapshot that is being read: where it stands, what may be seen of each kind, and the rows of one, in parts."""
+
+    cursor: Cursor
+    granted: Mapping[RecordKind, Granted]
+    parts: Callable[[RecordKind], tuple[pa.Schema, Iterator[pa.Table]]]
+
+
+@contextmanager
+def open_snapshot(engine: sa.Engine, *, consumer_id: str, on: date | None = None) -> Iterator[SnapshotReading]:
+    """As `snapshot`, for as many subjects as there are: nothing is held in memory but a part of one kind."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_SNAPSHOT_SECONDS}s'"))
+        granted = _granted(connection, consumer_id, on)
+        newest = _head(connection)
+
+        def parts(kind: RecordKind) -> tuple[pa.Schema, Iterator[pa.Table]]:
+            return feed_pages.published_in_parts(connection, granted[kind], upto=newest.sequence)
+
+        yield SnapshotReading(newest, granted, parts)
 
 
 def cursor_of(engine: sa.Engine, *, consumer_id: str, on: date | None = None) -> Cursor:
-    """How far the consumer has acknowledged."""
+    """How far the consumer has acknowledged, in the epoch in which it did."""
     with engine.connect() as connection:
         _granted(connection, consumer_id, on)
-        acknowledged = connection.execute(
-            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id)
-        ).scalar_one()
-        return Cursor(epoch=_head(connection).epoch, sequence=acknowledged)
+        return _acknowledged(connection, consumer_id)
 
 
 def acknowledge(engine: sa.Engine, *, consumer_id: str, upto: Cursor, now: datetime, on: date | None = None) -> int:
     """Note that the consumer holds everything up to `upto`; return how many updates now await its outcome.
 
-    A cursor below the last acknowledged one changes nothing; one beyond the head is CURSOR_INVALID.
+    A cursor below the last acknowledged one changes nothing; one beyond the head is CURSOR_INVALID. The first one of a
+    new epoch stands, wherever it is: the consumer has begun anew there.
     """
     with engine.begin() as connection:
         granted = _granted(connection, consumer_id, on)
         newest = _head(connection)
         _check_cursor(upto, newest)
-        before = connection.execute(
-            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id).with_for_update()
-        ).scalar_one()
-        if upto.sequence <= before:
+        before = _acknowledged(connection, consumer_id, for_update=True)
+        if (upto.epoch, upto.sequence) <= (before.epoch, before.sequence):
             return 0
         connection.execute(
             consumer.update()
             .where(consumer.c.consumer_id == consumer_id)
-            .values(acknowledged=upto.sequence, acknowledged_at=now)
+            .values(acknowledged=upto.sequence, acknowledged_epoch=upto.epoch, acknowledged_at=now)
         )
         carried = _carried(connection, consumer_id).where(
-            feed_entry.c.feed_seq > before, feed_entry.c.feed_seq <= upto.sequence, change.c.kind.in_(list(granted))
+            feed_entry.c.feed_seq > before.sequence,
+            feed_entry.c.feed_seq <= upto.sequence,
+            change.c.kind.in_(list(granted)),
         )
         return lifecycle_moves.move(
             connection, carried, to=State.AWAITING_OUTCOME, cause="PULLED", now=now, consumer_id=consumer_id
         )
+
+
+def replay(
+    engine: sa.Engine, *, consumer_id: str, to: Cursor, by: str, why: str, now: datetime, on: date | None = None
+) -> tuple[int, int]:
+    """Set back how far the consumer has acknowledged; return the feed_seq it was at and the one it is at.
+
+    Kept for ever, with who asked and why. What was reported stands. A place ahead of the acknowledged one is
+    CURSOR_INVALID, one that is no longer kept CURSOR_EXPIRED. Who has acknowledged nothing in this epoch is told
+    CURSOR_EPOCH.
+    """
+    with engine.begin() as connection:
+        _granted(connection, consumer_id, on)
+        newest = _head(connection)
+        _check_cursor(to, newest)
+        _check_kept(connection, to)
+        acknowledged = _acknowledged(connection, consumer_id, for_update=True)
+        _check_epoch(acknowledged, newest)
+        before = acknowledged.sequence
+        if to.sequence > before:
+            raise RejectedRequestError(
+                "CURSOR_INVALID",
+                f"{consumer_id} has acknowledged up to {before}, and cannot be set back to {to.sequence}.",
+                next_step="acknowledge what is safe instead.",
+            )
+        if to.sequence < before:
+            connection.execute(
+                consumer.update().where(consumer.c.consumer_id == consumer_id).values(acknowledged=to.sequence)
+            )
+            connection.execute(
+                feed_replay.insert().values(
+                    consumer_id=consumer_id,
+                    epoch=to.epoch,
+                    from_seq=before,
+                    to_seq=to.sequence,
+                    asked_at=now,
+                    asked_by=by,
+                    why=why,
+                )
+            )
+        return before, to.sequence
 
 
 def report(
@@ -219,7 +287,8 @@ def report(
     """Record what the consumer did with changes it acknowledged; return how many reports were new.
 
     A refusal by the registry of record opens a case for the province's steward. The first report on a change stands.
-    Raises RejectedRequestError OUTCOME_INVALID when a change was not acknowledged or a refusal has no reason.
+    Raises RejectedRequestError OUTCOME_INVALID when a change was not acknowledged or a refusal has no reason, and
+    CURSOR_EPOCH when nothing was acknowledged yet in the feed's present epoch.
     """
     if any(outcome.kind is OutcomeKind.REFUSED and not outcome.reason for outcome in outcomes):
         raise RejectedRequestError(
@@ -227,13 +296,13 @@ def report(
         )
     with engine.begin() as connection:
         _granted(connection, consumer_id, on)
-        acknowledged = connection.execute(
-            sa.select(consumer.c.acknowledged).where(consumer.c.consumer_id == consumer_id).with_for_update()
-        ).scalar_one()
-        if any(not 0 < outcome.feed_seq <= acknowledged for outcome in outcomes):
+        acknowledged = _acknowledged(connection, consumer_id, for_update=True)
+        _check_epoch(acknowledged, _head(connection))  # the numbers it names may be other changes by now
+        if any(not 0 < outcome.feed_seq <= acknowledged.sequence for outcome in outcomes):
             raise RejectedRequestError(
                 "OUTCOME_INVALID",
-                f"An outcome names a change that {consumer_id} has not acknowledged (acknowledged: {acknowledged}).",
+                f"An outcome names a change that {consumer_id} has not acknowledged"
+                f" (acknowledged: {acknowledged.sequence}).",
                 next_step="acknowledge what was pulled first, then report on it.",
             )
         return _record_outcomes(connection, consumer_id, outcomes, now)
@@ -294,21 +363,7 @@ def _carried(connection: sa.Connection, consumer_id: str) -> sa.Select[tuple[int
     )
 
 
-@dataclass(frozen=True)
-class _Granted:
-    """What may be seen of one kind; no provinces are the whole country."""
-
-    kind: RecordKind
-    fields: Sequence[str]
-    province_codes: Sequence[str]
-
-    def covers(self, changes: sa.FromClause) -> sa.ColumnElement[bool]:
-        """Whether a change is about somebody of a granted province."""
-        code: sa.ColumnElement[str] = changes.c.province_code
-        return code.in_(self.province_codes) if self.province_codes else sa.true()
-
-
-def _granted(connection: sa.Connection, consumer_id: str, on: date | None) -> Mapping[RecordKind, _Granted]:
+def _granted(connection: sa.Connection, consumer_id: str, on: date | None) -> Mapping[RecordKind, Granted]:
     day = sa.literal(on, sa.Date) if on else sa.cast(sa.func.timezone("Asia/Ho_Chi_Minh", sa.func.now()), sa.Date)
     rows = connection.execute(
         sa.select(consumer_grant.c.kind, consumer_grant.c.fields, consumer_grant.c.province_codes).where(
@@ -323,8 +378,16 @@ def _granted(connection: sa.Connection, consumer_id: str, on: date | None) -> Ma
             "No such registry, or it has no grant.",
             next_step="check the registry's name, or have its grant entered.",
         )
-    granted = (_Granted(RecordKind(row.kind), row.fields, row.province_codes) for row in rows)
+    granted = (Granted(RecordKind(row.kind), row.fields, row.province_codes) for row in rows)
     return {one.kind: one for one in sorted(granted, key=lambda one: one.kind)}
+
+
+def _acknowledged(connection: sa.Connection, consumer_id: str, *, for_update: bool = False) -> Cursor:
+    query = sa.select(consumer.c.acknowledged_epoch, consumer.c.acknowledged).where(
+        consumer.c.consumer_id == consumer_id
+    )
+    epoch, sequence = connection.execute(query.with_for_update() if for_update else query).one()
+    return Cursor(epoch=epoch, sequence=sequence)
 
 
 def _head(connection: sa.Connection) -> Cursor:
@@ -332,13 +395,17 @@ def _head(connection: sa.Connection) -> Cursor:
     return Cursor(epoch=row.epoch, sequence=row.feed_seq)
 
 
-def _check_cursor(cursor: Cursor, newest: Cursor) -> None:
+def _check_epoch(cursor: Cursor, newest: Cursor) -> None:
     if cursor.epoch != newest.epoch:
         raise RejectedRequestError(
             "CURSOR_EPOCH",
             f"The cursor is of epoch {cursor.epoch}; the feed is in epoch {newest.epoch}.",
             next_step="take a snapshot and go on from its cursor.",
         )
+
+
+def _check_cursor(cursor: Cursor, newest: Cursor) -> None:
+    _check_epoch(cursor, newest)
     if not 0 <= cursor.sequence <= newest.sequence:
         raise RejectedRequestError(
             "CURSOR_INVALID",
@@ -347,64 +414,12 @@ def _check_cursor(cursor: Cursor, newest: Cursor) -> None:
         )
 
 
-def _changes(connection: sa.Connection, granted: _Granted, *, after: int, upto: int) -> pa.Table:
-    """The changes of one kind. Of a subject that leaves the granted provinces there is one last change, of nulls."""
-    golden = golden_tables[granted.kind]
-    previous = golden.alias("previous")
-    before = change.alias("before")
-    columns: list[sa.ColumnElement[Any]] = [
-        feed_entry.c.feed_seq,
-        change.c.subject_id,
-        change.c.cause,
-        change.c.replaced_by,
-        change.c.traceparent,
-        *(golden.c[name] for name in granted.fields),
-        *(previous.c[name].label(f"previous_{name}") for name in granted.fields),
-    ]
-    schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
-    if upto <= after:
-        return schema.empty_table()
-    came = feed_entry.join(change, change.c.change_id == feed_entry.c.change_id)
-    previous_id: sa.ColumnElement[int] = change.c.previous_change_id
-    is_theirs = granted.covers(change)
-    if granted.province_codes:
-        came = came.outerjoin(before, sa.and_(before.c.change_id == previous_id, granted.covers(before)))
-        previous_id, is_theirs = before.c.change_id, sa.or_(is_theirs, before.c.change_id.is_not(None))
-    query = (
-        sa.select(*columns)
-        .select_from(
-            came.outerjoin(golden, sa.and_(golden.c.change_id == change.c.change_id, granted.covers(change))).outerjoin(
-                previous, previous.c.change_id == previous_id
-            )
+def _check_kept(connection: sa.Connection, cursor: Cursor) -> None:
+    """A place in the feed has to be one after which no change was let go."""
+    earliest = feed_pages.earliest(connection)
+    if cursor.sequence < earliest:
+        raise RejectedRequestError(
+            "CURSOR_EXPIRED",
+            f"The cursor points to {cursor.sequence}; the feed is kept from {earliest} on.",
+            next_step="take a snapshot and go on from its cursor.",
         )
-        .where(feed_entry.c.feed_seq > after, feed_entry.c.feed_seq <= upto, change.c.kind == str(granted.kind))
-        .where(is_theirs)
-        .order_by(feed_entry.c.feed_seq)
-    )
-    return copy_out(connection, query, schema)
-
-
-def _published(connection: sa.Connection, granted: _Granted, *, upto: int) -> pa.Table:
-    golden = golden_tables[granted.kind]
-    newest = (
-        sa.select(change.c.subject_id, change.c.change_id, change.c.province_code, feed_entry.c.feed_seq)
-        .ext(pg.distinct_on(change.c.subject_id))
-        .join(feed_entry, feed_entry.c.change_id == change.c.change_id)
-        .where(change.c.kind == str(granted.kind), feed_entry.c.feed_seq <= upto)
-        .order_by(change.c.subject_id, feed_entry.c.feed_seq.desc())
-        .subquery()
-    )
-    columns = [newest.c.subject_id, newest.c.feed_seq, *(golden.c[name] for name in granted.fields)]
-    # A subject whose last change took it away has no golden row there, and so no row here.
-    query = (
-        sa.select(*columns)
-        .join(golden, golden.c.change_id == newest.c.change_id)
-        .where(granted.covers(newest))
-        .order_by(newest.c.subject_id)
-    )
-    return copy_out(connection, query, pa.schema([pa.field(column.name, arrow_type(column)) for column in columns]))
-
-
-def arrow_type(column: sa.ColumnElement[Any]) -> pa.DataType:
-    """The Arrow type in which a column of the golden tables leaves the store."""
-    return _ARROW_TYPES[type(column.type)]

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from adapters.canonical import RecordKind
 from reconciliation.model import Grant, GrantEntry, Grants, SecurityEvent, SourceGrant
+from reconciliation.store import portals
 from reconciliation.store.feed import GRANTS_LOCK
 from reconciliation.store.tables import batch, consumer, consumer_grant, security_event, source_grant
 
@@ -58,13 +59,14 @@ def revoke(engine: sa.Engine, source_id: str, *, by: str, now: datetime) -> bool
 
 
 def standing(engine: sa.Engine) -> Grants:
-    """Every grant that stands now, of sources and of registries."""
+    """Every grant that stands now, of sources, of registries and of portals."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         sources = {entry.grant.source_id: entry.grant for entry in _newest(connection) if not entry.is_revoked}
         query = sa.select(consumer_grant, consumer.c.name).join(consumer)
         rows = connection.execute(query.order_by(consumer_grant.c.consumer_id, consumer_grant.c.kind)).mappings()
         by_consumer = groupby(map(_consumer_grant, rows), key=lambda grant: grant.consumer_id)
-        return Grants(sources=sources, consumers={consumer_id: tuple(grants) for consumer_id, grants in by_consumer})
+        consumers = {consumer_id: tuple(grants) for consumer_id, grants in by_consumer}
+        return Grants(sources=sources, consumers=consumers, portals=portals.standing(connection))
 
 
 def history(engine: sa.Engine, source_id: str) -> list[GrantEntry]:

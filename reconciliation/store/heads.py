@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 
 from adapters.canonical import RecordKind
+from reconciliation.store.arrays import NumbersType, TextsType, numbers, texts
 from reconciliation.store.copying import copy_in
-from reconciliation.store.tables import ROWS_PER_BATCH, record_head, record_tables
+from reconciliation.store.tables import record_head, record_tables
 from reconciliation.store.versions import Displaced
 
 Numbers = npt.NDArray[np.int64]
@@ -61,16 +61,30 @@ def advance(connection: sa.Connection, arrived: pa.Table, *, kind: RecordKind) -
     Of two contents under one version the one that came later stands: a source's batches are landed in its own order.
     The versions are in their table already, and the landing has its turn with each of their sources.
     """
-    keys = pc.binary_join_element_wise(arrived["source_id"], arrived["source_record_id"], "|")
-    coded = keys.combine_chunks().dictionary_encode()
-    key = coded.indices.to_numpy().astype(np.int64)
-    stored = _stored_heads(connection, arrived, key, kind=kind, keys=len(coded.dictionary))
+    key, first = _keyed(arrived)
+    stored = _stored_heads(connection, arrived, first)
     is_stored = stored.record_id > 0
     losses = list(_fold(connection, arrived, key, stored, kind=kind))
     moved = stored.row >= 0
     _add(connection, arrived, stored.row[moved & ~is_stored], stored.former[moved & ~is_stored], kind=kind)
-    _move(connection, arrived, stored.row[moved & is_stored], stored.former[moved & is_stored], kind=kind)
+    _move(connection, arrived, stored.row[moved & is_stored], stored.former[moved & is_stored])
     return losses
+
+
+def _keyed(arrived: pa.Table) -> tuple[Numbers, Numbers]:
+    """The number of each row's key, counted in the order of the keys, and the first row of each.
+
+    In that order an index is searched and filled fastest.
+    """
+    keys = pc.binary_join_element_wise(arrived["source_id"], arrived["source_record_id"], "|").combine_chunks()
+    order = pc.sort_indices(keys)
+    in_order = keys.take(order)
+    begins = np.ones(len(keys), np.bool_)
+    begins[1:] = pc.not_equal(in_order[1:], in_order[:-1])
+    rows = order.to_numpy().astype(np.int64)
+    key = np.empty(len(keys), np.int64)
+    key[rows] = np.cumsum(begins) - 1
+    return key, rows[begins]
 
 
 def _fold(
@@ -113,54 +127,50 @@ def _turns(key: Numbers) -> Iterator[Numbers]:
         yield np.flatnonzero(turn == number)
 
 
-def _stored_heads(connection: sa.Connection, arrived: pa.Table, key: Numbers, *, kind: RecordKind, keys: int) -> _Heads:
-    heads = _Heads(*(np.zeros(keys, np.int64) for _ in range(2)), *(np.full(keys, -1, np.int64) for _ in range(2)))
-    record_id = arrived["record_id"].to_numpy()
-    batches = np.unique(record_id // ROWS_PER_BATCH).tolist()
-    found = connection.execute(_find_heads(kind), {"batches": batches}).all()
+def _stored_heads(connection: sa.Connection, arrived: pa.Table, first: Numbers) -> _Heads:
+    """The heads of the keys of the rows `first`, as they are stored."""
+    count = len(first)
+    heads = _Heads(np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1), np.full(count, -1))
+    asked = arrived.select(["source_id", "source_record_id"]).take(pa.array(first))
+    said = {"sources": texts(asked["source_id"]), "keys": texts(asked["source_record_id"])}
+    found = connection.execute(_find_heads(), said).all()
     if found:
-        came, head, version = np.array([tuple(row) for row in found], np.int64).T
-        places = np.searchsorted(record_id, came)
-        places, head, version = (one[np.isin(came, record_id)] for one in (places, head, version))
-        heads.record_id[key[places]] = head
-        heads.version[key[places]] = version
+        place, record_id, version = np.array([tuple(row) for row in found], np.int64).T
+        heads.record_id[place - 1] = record_id
+        heads.version[place - 1] = version
     return heads
 
 
 @cache
-def _find_heads(kind: RecordKind) -> sa.Select[tuple[int, int, int]]:
-    """(record_id that came, record_id of its key's head, that one's version), where there is a head.
+def _find_heads() -> sa.Select[tuple[int, int, int]]:
+    """(place of the key in what is asked, from 1, record_id of its head, that one's version), where there is a head.
 
-    Each step is a look-up by key that the planner cannot turn into reading a whole table.
+    Each is a look-up by key that the planner cannot turn into reading a whole table.
     """
-    listed = _listed("batch_id", "batches")
-    first = listed.c.batch_id * ROWS_PER_BATCH
-    version = record_tables[kind]
-    came = (
-        sa.select(version.c.record_id, version.c.source_id, version.c.source_record_id)
-        .where(version.c.record_id.between(first, first + ROWS_PER_BATCH - 1))
-        .offset(0)
-        .lateral("came")
+    asked = (
+        sa.func.unnest(_texts("sources"), _texts("keys"))
+        .table_valued(sa.column("source_id", sa.Text), sa.column("source_record_id", sa.Text), with_ordinality="place")
+        .render_derived(name="asked")
     )
     head = (
         sa.select(record_head.c.record_id, record_head.c.source_version)
-        .where(record_head.c.source_id == came.c.source_id, record_head.c.source_record_id == came.c.source_record_id)
+        .where(record_head.c.source_id == asked.c.source_id, record_head.c.source_record_id == asked.c.source_record_id)
         .limit(1)
         .lateral("head")
     )
-    found = listed.join(came, sa.true()).join(head, sa.true())
-    return sa.select(came.c.record_id, head.c.record_id, head.c.source_version).select_from(found)
+    found = asked.join(head, sa.true())
+    return sa.select(asked.c.place, head.c.record_id, head.c.source_version).select_from(found)
 
 
 def _same_content(connection: sa.Connection, came: Numbers, head: Numbers, *, kind: RecordKind) -> list[int]:
     """Those that came and say nothing else than their head."""
-    return list(connection.scalars(_find_repeated(kind), {"came": came.tolist(), "heads": head.tolist()}))
+    return list(connection.scalars(_find_repeated(kind), {"came": numbers(came), "heads": numbers(head)}))
 
 
 @cache
 def _find_repeated(kind: RecordKind) -> sa.Select[tuple[int]]:
     pairs = (
-        sa.func.unnest(_ids("came"), _ids("heads"))
+        sa.func.unnest(_numbers("came"), _numbers("heads"))
         .table_valued(sa.column("came", sa.BigInteger), sa.column("head", sa.BigInteger))
         .render_derived(name="pair")
     )
@@ -176,51 +186,49 @@ def _find_repeated(kind: RecordKind) -> sa.Select[tuple[int]]:
 
 
 def _add(connection: sa.Connection, arrived: pa.Table, rows: Numbers, former: Numbers, *, kind: RecordKind) -> None:
-    """Heads of records that had none, in the order of their key, in which the index is filled fastest."""
+    """Heads of records that had none; the rows are in the order of their key."""
     new = arrived.take(pa.array(rows))
     columns = {name: new[name] for name in ("source_id", "source_record_id", "record_id", "source_version")}
     columns |= {"kind": pa.repeat(str(kind), len(rows)), "province_code": new["province_code"]}
     columns["former_unit_code"] = arrived["former_unit_code"].take(pa.array(former, mask=former < 0))
-    by_key = [("source_id", "ascending"), ("source_record_id", "ascending")]
-    copy_in(connection, record_head, pa.table(columns).sort_by(by_key))
+    copy_in(connection, record_head, pa.table(columns))
 
 
-def _move(connection: sa.Connection, arrived: pa.Table, rows: Numbers, former: Numbers, *, kind: RecordKind) -> None:
+def _move(connection: sa.Connection, arrived: pa.Table, rows: Numbers, former: Numbers) -> None:
     """Other versions for heads that are there. A former unit that was named once stays known."""
     if not len(rows):
         return
     new = arrived.take(pa.array(rows))
-    named = arrived["former_unit_code"].take(pa.array(former, mask=former < 0))
-    values = {"ids": new["record_id"].to_pylist(), "former": named.to_pylist()}
-    connection.execute(_move_heads(kind), values)
+    said: dict[str, object] = {f"{name}s": texts(new[name]) for name in ("source_id", "source_record_id")}
+    said |= {f"{name}s": numbers(new[name].to_numpy()) for name in ("record_id", "source_version")}
+    said["formers"] = texts(arrived["former_unit_code"].take(pa.array(former, mask=former < 0)))
+    connection.execute(_move_heads(), said)
 
 
 @cache
-def _move_heads(kind: RecordKind) -> sa.Update:
-    listed = (
-        sa.func.unnest(_ids("ids"), sa.bindparam("former", type_=pg.ARRAY(sa.Text)))
-        .table_valued(sa.column("record_id", sa.BigInteger), sa.column("former", sa.Text))
-        .render_derived(name="listed")
+def _move_heads() -> sa.Update:
+    lists = [_texts("source_ids"), _texts("source_record_ids"), _numbers("record_ids"), _numbers("source_versions")]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name, sa.Text) for name in ("source_id", "source_record_id")]
+    columns += [sa.column(name, sa.BigInteger) for name in ("record_id", "source_version")]
+    came = (
+        sa.func.unnest(*lists, _texts("formers"))
+        .table_valued(*columns, sa.column("former", sa.Text))
+        .render_derived(name="came")
     )
-    came = record_tables[kind]
     return (
         sa.update(record_head)
-        .where(
-            came.c.record_id == listed.c.record_id,
-            record_head.c.source_id == came.c.source_id,
-            record_head.c.source_record_id == came.c.source_record_id,
-        )
+        .where(record_head.c.source_id == came.c.source_id, record_head.c.source_record_id == came.c.source_record_id)
         .values(
             record_id=came.c.record_id,
             source_version=came.c.source_version,
-            former_unit_code=sa.func.coalesce(listed.c.former, record_head.c.former_unit_code),
+            former_unit_code=sa.func.coalesce(came.c.former, record_head.c.former_unit_code),
         )
     )
 
 
-def _ids(name: str) -> sa.BindParameter[Any]:
-    return sa.bindparam(name, type_=pg.ARRAY(sa.BigInteger))
+def _texts(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=TextsType())
 
 
-def _listed(column: str, name: str) -> sa.TableValuedAlias:
-    return sa.func.unnest(_ids(name)).table_valued(sa.column(column, sa.BigInteger)).render_derived(name="listed")
+def _numbers(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=NumbersType())

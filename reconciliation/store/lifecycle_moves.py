@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from reconciliation import lifecycle
 from reconciliation.model import State
+from reconciliation.store.arrays import NumbersType, TextsType, numbers, texts
 from reconciliation.store.copying import copy_in
 from reconciliation.store.tables import update_move, update_state
 
@@ -75,16 +77,15 @@ def supersede(connection: sa.Connection, causes: Mapping[int, str], *, now: date
     if not causes:
         return 0
     ids = sorted(causes)
-    said = {"ids": ids, "causes": [str(causes[one]) for one in ids], "now": now}
+    why = pa.array([str(causes[one]) for one in ids], pa.string())
+    said = {"ids": numbers(np.array(ids, np.int64)), "causes": texts(why), "now": now}
     return connection.execute(_supersede(), said).rowcount
 
 
 @cache
 def _supersede() -> sa.Insert:
     fallen = (
-        sa.func.unnest(
-            sa.bindparam("ids", type_=pg.ARRAY(sa.BigInteger)), sa.bindparam("causes", type_=pg.ARRAY(sa.Text))
-        )
+        sa.func.unnest(sa.bindparam("ids", type_=NumbersType()), sa.bindparam("causes", type_=TextsType()))
         .table_valued(sa.column("record_id", sa.BigInteger), sa.column("cause", sa.Text))
         .render_derived(name="fallen")
     )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql as pg
 from adapters.canonical import RecordKind
 from reconciliation import lifecycle
 from reconciliation.model import CaseKind, State
-from reconciliation.store import holding
+from reconciliation.store import cases, holding
 from reconciliation.store.copying import these
 from reconciliation.store.landing import LANDED_CHANNEL
 from reconciliation.store.tables import case, kept_version, update_state
@@ -19,7 +19,8 @@ from reconciliation.store.versions import take_turns
 def let_go(engine: sa.Engine, *, now: datetime) -> dict[str, int]:
     """Let the versions go that waited for another, or for an officer, until `now`; return how many, by why.
 
-    A version that goes on without the one it follows leaves a MISSING_VERSION case. Running it again does nothing more.
+    A version that goes on without the one it follows leaves a MISSING_VERSION case, and one that has come after all
+    closes its own. Running it again does nothing more.
     """
     counts: dict[str, int] = {}
     for kind in RecordKind:
@@ -28,10 +29,11 @@ def let_go(engine: sa.Engine, *, now: datetime) -> dict[str, int]:
             _open_cases(connection, kind, now=now)
             ended = holding.let_overdue_go(connection, kind=kind, now=now)
             _ring(connection, [record for records in ended.values() for record in records])
-        for cause, records in ended.items():
-            if records:
-                name = f"let_go.{cause.lower()}"
-                counts[name] = counts.get(name, 0) + len(records)
+            come = cases.close_come(connection, kind=kind, now=now)
+        told = {f"let_go.{cause.lower()}": len(records) for cause, records in ended.items()}
+        for name, count in (told | {f"closed.{CaseKind.MISSING_VERSION}": come}).items():
+            if count:
+                counts[name] = counts.get(name, 0) + count
     return counts
 
 

@@ -8,15 +8,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from adapters.catalogue import Source
-from reconciliation.store import attestations, feed, stuck
+from reconciliation.model import Following
+from reconciliation.store import attestations, feed, feed_keeping, stuck
 from reconciliation.store.cases import is_open
 from reconciliation.store.tables import case, link
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Updates by state, the stuck ones by state and owner, open cases by (province, kind), links by province, and the
-    sources asked about by whether they were heard of in time.
+    """Updates by state, the stuck ones by state and owner, open cases by (province, kind), links by province, how far
+    each registry has acknowledged, and the sources asked about by whether they were heard of in time.
     """
 
     states: Mapping[str, int]
@@ -24,6 +25,8 @@ class Overview:
     cases: Mapping[tuple[str, str], int]
     links: Mapping[str, int]
     feed_head: int
+    feed_lag: Sequence[Following] = ()
+    taken_at: datetime | None = None
     sources: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -40,5 +43,7 @@ def read(engine: sa.Engine, *, now: datetime, sources: Iterable[Source] = ()) ->
         cases={(province, kind): number for province, kind, number in rows},
         links=dict(linked),
         feed_head=feed.head(engine).sequence,
+        feed_lag=feed_keeping.following(engine),
+        taken_at=now,
         sources=Counter(one.state.value for one in attestations.hearings(engine, sources, now=now)),
     )

@@ -1,7 +1,7 @@
 """What reconciling a province reads, and the one transaction in which it writes the difference."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +68,9 @@ def provinces_with_landings(engine: sa.Engine, *, now: datetime | None = None) -
     signature came after the last run, another province no longer publishes a person both had, or a unit may mean
     something else since (recodings.behind). `now` is the database's clock when None.
     """
-    waiting = sa.select(update_state.c.province_code).where(update_state.c.state == str(State.AWAITING_RECONCILIATION))
+    waiting = sa.select(update_state.c.province_code).where(
+        update_state.c.state == str(State.AWAITING_RECONCILIATION), update_state.c.deadline.is_not(None)
+    )
 
     def last_run_of(where: sa.Table) -> sa.ScalarSelect[datetime]:
         ran = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == where.c.province_code)
@@ -120,6 +122,16 @@ def read(connection: sa.Connection, province_code: str) -> Standing:
     )
 
 
+def provinces_of(connection: sa.Connection, record_keys: Sequence[str]) -> list[str]:
+    """The provinces in which the named records stand, ascending; one that stands nowhere adds none."""
+    sources, names = zip(*(key.partition("|")[::2] for key in record_keys), strict=True)
+    named = sa.tuple_(record_head.c.source_id, record_head.c.source_record_id).in_(
+        list(zip(sources, names, strict=True))
+    )
+    query = sa.select(record_head.c.province_code).where(named).distinct().order_by(record_head.c.province_code)
+    return list(connection.scalars(query))
+
+
 def write(connection: sa.Connection, reconciled: Reconciled, *, province_code: str, now: datetime) -> dict[str, int]:
     """Write what differs from what stands. Running it again with the same input writes nothing."""
     registries = _registries(connection)
@@ -163,6 +175,7 @@ def waiting_traces(connection: sa.Connection, province_code: str) -> list[str]:
         .where(
             update_state.c.province_code == province_code,
             update_state.c.state == str(State.AWAITING_RECONCILIATION),
+            update_state.c.deadline.is_not(None),
         )
         .distinct()
     )

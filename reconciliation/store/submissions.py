@@ -57,7 +57,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Portion:
-    """The records of one source in a group. Submission i is row i; `batch` gets its sequence when it lands."""
+    """The records of one source in a group. Submission i is row i; `batch` gets number and trace when it lands."""
 
     source: Source
     batch: Batch
@@ -65,7 +65,9 @@ class Portion:
     submissions: Sequence[Submission]
 
 
-def submit(engine: sa.Engine, portions: Sequence[Portion], *, now: datetime) -> list[Outcomes]:
+def submit(
+    engine: sa.Engine, portions: Sequence[Portion], *, now: datetime, traceparent: str | None = None
+) -> list[Outcomes]:
     """Land one portion a source in one transaction; for each the answers to its requests, or what refuses them.
 
     When some of the requests had been submitted before, nothing lands and only these have an outcome: come again with
@@ -75,7 +77,7 @@ def submit(engine: sa.Engine, portions: Sequence[Portion], *, now: datetime) -> 
         sources = [portion.source.source_id for portion in portions]
         speak_for(connection, sources)
         take_turns(connection, sources)
-        return _known(connection, portions) or _landed(connection, portions, now=now)
+        return _known(connection, portions) or _landed(connection, portions, now=now, traceparent=traceparent)
 
 
 def _known(connection: sa.Connection, portions: Sequence[Portion]) -> list[Outcomes] | None:
@@ -136,13 +138,14 @@ def _reused(source_id: str, request_id: UUID) -> RejectedRequestError:
     )
 
 
-def _landed(connection: sa.Connection, portions: Sequence[Portion], *, now: datetime) -> list[Outcomes]:
+def _landed(
+    connection: sa.Connection, portions: Sequence[Portion], *, now: datetime, traceparent: str | None
+) -> list[Outcomes]:
     """Land the portions and store the answer to every request of theirs."""
-    stored: list[pa.Table] = []
-    told: list[Outcomes] = []
+    told: list[list[SubmissionAnswer]] = []
     sequences = reserve(connection, single_sequence, len(portions))
     arrivals = [
-        Arrival(replace(portion.batch, sequence=sequence), portion.normalised, portion.source)
+        Arrival(replace(portion.batch, sequence=sequence, traceparent=traceparent), portion.normalised, portion.source)
         for portion, sequence in zip(portions, sequences, strict=True)
     ]
     for portion, receipt in zip(portions, land_in_turn(connection, arrivals, now=now), strict=True):
@@ -150,7 +153,6 @@ def _landed(connection: sa.Connection, portions: Sequence[Portion], *, now: date
             raise receipt
         verdicts = _verdicts(portion, _superseded(connection, receipt) if receipt.superseded else ())
         findings = _findings_of(connection, receipt, portion.normalised)
-        stored.append(_stored(portion, receipt, verdicts))
         told.append(
             [
                 SubmissionAnswer(
@@ -163,20 +165,21 @@ def _landed(connection: sa.Connection, portions: Sequence[Portion], *, now: date
                 for row, verdict in enumerate(verdicts)
             ]
         )
-    copy_in(connection, submission, pa.concat_tables(stored))
-    return told
+    copy_in(connection, submission, _stored(portions, told))
+    return [list(answers) for answers in told]
 
 
-def _stored(portion: Portion, receipt: Receipt, verdicts: Sequence[SubmissionVerdict]) -> pa.Table:
-    """The rows of `submission`."""
-    sent = portion.submissions
+def _stored(portions: Sequence[Portion], told: Sequence[Sequence[SubmissionAnswer]]) -> pa.Table:
+    """The rows of `submission`, whose answers were told."""
+    sent = [one for portion in portions for one in portion.submissions]
+    answers = [answer for its in told for answer in its]
     columns = [
-        pa.repeat(portion.source.source_id, len(sent)),
+        pa.array([portion.source.source_id for portion in portions for _ in portion.submissions], pa.string()),
         pa.array([one.request_id.bytes for one in sent], pa.binary()),
         pa.array([one.sha256 for one in sent], pa.binary()),
-        pa.repeat(receipt.receipt_id.bytes, len(sent)),
-        pa.array(range(len(sent)), pa.int32()),
-        pa.array(verdicts, pa.string()),
+        pa.array([answer.receipt_id.bytes if answer.receipt_id else None for answer in answers], pa.binary()),
+        pa.array([answer.row for answer in answers], pa.int32()),
+        pa.array([answer.verdict for answer in answers], pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=_SUBMITTED)
 

@@ -252,8 +252,14 @@ update_state = sa.Table(
         name="owned",
     ),
 )
-sa.Index("update_state_province_code_state_idx", update_state.c.province_code, update_state.c.state)
-sa.Index("update_state_deadline_idx", update_state.c.deadline, postgresql_where=update_state.c.deadline.is_not(None))
+# The deadline comes first: what lands has the latest, and so is appended. What has ended is not in it.
+sa.Index(
+    "update_state_waiting_idx",
+    update_state.c.deadline,
+    update_state.c.province_code,
+    update_state.c.state,
+    postgresql_where=update_state.c.deadline.is_not(None),
+)
 
 update_move = sa.Table(
     "update_move",
@@ -264,6 +270,8 @@ update_move = sa.Table(
     plain("from_state", sa.Text, nullable=True),
     plain("to_state", sa.Text),
     plain("cause", sa.Text),
+    plain("xid", Xid8(), server_default=sa.text("pg_current_xact_id()")),  # by which store/moves.py reads
+    sa.Index("update_move_xid_move_id_idx", "xid", "move_id"),
 )
 
 sa.Index(
@@ -515,7 +523,24 @@ feed_head = sa.Table(
     plain("epoch", sa.BigInteger),
     plain("feed_seq", sa.BigInteger),
     plain("horizon", Xid8()),  # every change of an older transaction has been sequenced
+    # The server that the feed was last sequenced on, see store/epochs.py. Null before the first time.
+    plain("system_identifier", sa.BigInteger, nullable=True),
+    plain("timeline", sa.Integer, nullable=True),
     sa.CheckConstraint("singleton", name="one_row"),
+)
+
+# The epochs after the first one, appended and never updated: who began each, when and why, after which place of the
+# one before, and on which server that one was. Up to this place both are the same.
+feed_epoch = sa.Table(
+    "feed_epoch",
+    metadata,
+    plain("epoch", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("begun_at", sa.DateTime(timezone=True)),
+    plain("begun_by", sa.Text),
+    personal("reason", sa.Text, nullable=False),  # an operator's own words, or a code of store/epochs.py
+    plain("feed_seq", sa.BigInteger),
+    plain("system_identifier", sa.BigInteger, nullable=True),
+    plain("timeline", sa.Integer, nullable=True),
 )
 
 # What makes this installation's ids and tokens its own. Random, made by the first migration, never shown.
@@ -542,6 +567,7 @@ consumer = sa.Table(
     plain("consumer_id", sa.Text, primary_key=True),
     plain("name", sa.Text),
     plain("acknowledged", sa.BigInteger, server_default=sa.text("0")),
+    plain("acknowledged_epoch", sa.BigInteger, server_default=sa.text("1")),
     plain("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
 )
 
@@ -574,6 +600,35 @@ feed_outcome = sa.Table(
     closed_set("outcome", OutcomeKind),
 )
 
+# Every time that a registry's acknowledged place was set back, appended and never updated.
+feed_replay = sa.Table(
+    "feed_replay",
+    metadata,
+    plain("replay_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("consumer_id", sa.Text, sa.ForeignKey("consumer.consumer_id")),
+    plain("epoch", sa.BigInteger),
+    plain("from_seq", sa.BigInteger),
+    plain("to_seq", sa.BigInteger),
+    plain("asked_at", sa.DateTime(timezone=True)),
+    plain("asked_by", sa.Text),  # the registry's identity or id, or an operator
+    personal("why", sa.Text, nullable=False),  # somebody's own words
+    sa.CheckConstraint("to_seq >= 0 AND to_seq < from_seq", name="goes_back"),
+)
+
+# Up to which places superseded changes were let go, appended and never updated: the highest is where reading begins.
+feed_purge = sa.Table(
+    "feed_purge",
+    metadata,
+    plain("purge_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("purged_upto", sa.BigInteger, unique=True),
+    plain("changes", sa.BigInteger),
+    plain("purged_at", sa.DateTime(timezone=True)),
+    plain("purged_by", sa.Text),
+    personal("why", sa.Text, nullable=False),  # somebody's own words
+)
+sa.Index(None, feed_entry.c.published_at)
+sa.Index(None, change.c.previous_change_id)
+
 run = sa.Table(
     "run",
     metadata,
@@ -582,6 +637,15 @@ run = sa.Table(
     plain("province_code", sa.Text, nullable=True),
     plain("ran_at", sa.DateTime(timezone=True)),
     plain("counts", pg.JSONB),
+)
+
+# The figures of a week as they were reported, made again until its report is out.
+weekly_report = sa.Table(
+    "weekly_report",
+    metadata,
+    plain("week", sa.Text, primary_key=True),  # 2026-W47
+    plain("made_at", sa.DateTime(timezone=True)),
+    plain("figures", pg.JSONB),
 )
 
 # --- grants -------------------------------------------------------------------------------------------------
@@ -604,6 +668,26 @@ source_grant = sa.Table(
     plain("recorded_at", sa.DateTime(timezone=True)),
     plain("recorded_by", sa.Text),
     sa.Index("source_grant_source_id_entry_id_idx", "source_id", "entry_id"),
+)
+
+# Which updates a portal may ask about, as source_grant: appended, and of each portal the newest entry stands.
+portal_grant = sa.Table(
+    "portal_grant",
+    metadata,
+    plain("entry_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("portal_id", sa.Text),
+    plain("kinds", pg.ARRAY(sa.Text)),
+    plain("province_codes", pg.ARRAY(sa.Text)),  # none: the whole country
+    plain("identity_uris", pg.ARRAY(sa.Text)),
+    plain("by_record", sa.Boolean),  # whether it may name a source and a record, beside receipts
+    plain("purpose", sa.Text),
+    plain("legal_reference", sa.Text),
+    plain("granted_from", sa.Date),
+    plain("granted_until", sa.Date, nullable=True),  # the last day
+    plain("is_revoked", sa.Boolean),
+    plain("recorded_at", sa.DateTime(timezone=True)),
+    plain("recorded_by", sa.Text),
+    sa.Index("portal_grant_portal_id_entry_id_idx", "portal_id", "entry_id"),
 )
 
 # What somebody tried without a grant, written by a trigger of the database: ids and counts only.

@@ -44,6 +44,7 @@ def take_turns(connection: sa.Connection, source_ids: Iterable[str]) -> None:
 _KEYS_ONLY = sa.select(
     *(sa.func.set_config(name, "off", sa.true()) for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")),
     sa.func.set_config("jit", "off", sa.true()),
+    sa.func.set_config("work_mem", "32MB", sa.true()),  # what a group copies is kept for its trigger: not on disk
 )
 
 

@@ -110,6 +110,29 @@ def test_insurance_that_began_before_the_birth_is_told() -> None:
     assert _said(INSURANCE, [row]) == {(0, "BIRTH_AFTER_EVENT", "beginning of the insurance")}
 
 
+_OWN, _OTHER, _THIRD = "068085000301", "068060000302", "068162000303"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"father_number": _OTHER, "mother_number": _THIRD}, None),
+        ({"father_number": _OWN}, ("OWN_PARENT", "father")),
+        ({"mother_number": _OWN}, ("OWN_PARENT", "mother")),
+        ({"spouse_number": _OWN}, ("OWN_SPOUSE", "spouse")),
+        ({"father_number": _OTHER, "mother_number": _OTHER}, ("RELATIVE_REPEATED", "father and mother")),
+        ({"father_number": _OTHER, "spouse_number": _OTHER}, ("RELATIVE_REPEATED", "father and spouse")),
+        ({"mother_number": _OTHER, "spouse_number": _OTHER}, ("RELATIVE_REPEATED", "mother and spouse")),
+        ({"mother_number": "097062000303"}, ("ID_INCONSISTENT", "place")),
+        ({"personal_number": None, "father_number": None, "spouse_number": None}, None),
+    ],
+)
+def test_nobody_is_their_own_parent_or_spouse_and_no_two_relatives_are_one(
+    row: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    assert _said(PERSON, [{"personal_number": _OWN} | row]) == ({(0, *told)} if told else set())
+
+
 def test_second_head_at_the_same_place_is_told_and_another_commune_with_the_same_book_is_not() -> None:
     head: dict[str, Any] = {
         "relation_to_head": "chủ hộ",

@@ -1,5 +1,6 @@
 """Batches that share their steps become what each would have become alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +30,9 @@ def same(one: Normalised, other: Normalised) -> bool:
 @given(batches=st.lists(_BATCH, min_size=1, max_size=3))
 def test_each_is_as_if_it_had_come_alone(folder: Path, batches: list[tuple[list[str | None], int, int]]) -> None:
     dialect = load().dialects[folder.name]
-    told = {"source": sample_source(dialect), "exported_on": dialect.sample.exported_on}
+    exported_on = dialect.sample.exported_on
+    source = sample_source(dialect)
+    sources = [source, replace(source, source_id="sample.undeclared", province_code="15", unit_codes=())]
     sample = read(sample_of(folder).read_bytes(), dialect, source_id="sample")
     raws = [sample]
     for cells, count, turn in batches:
@@ -39,23 +42,24 @@ def test_each_is_as_if_it_had_come_alone(folder: Path, batches: list[tuple[list[
         }
         raws.append(Raw(pa.table(columns)))
 
-    together = normalise_together([*raws, sample], **told)
+    of = [(raw, sources[place % 2]) for place, raw in enumerate([*raws, sample])]
+    together = normalise_together([raw for raw, _ in of], sources=[one for _, one in of], exported_on=exported_on)
 
-    alone = [normalise_raw(raw, **told) for raw in [*raws, sample]]
+    alone = [normalise_raw(raw, source=one, exported_on=exported_on) for raw, one in of]
     assert all(same(one, other) for one, other in zip(together, alone, strict=True))
 
 
 def test_batches_of_other_columns_are_not_mixed_and_a_wrong_one_is_refused() -> None:
     folder = next(one for one in DIALECTS if one.name == "population-arrow")
     dialect = load().dialects[folder.name]
-    told = {"source": sample_source(dialect), "exported_on": dialect.sample.exported_on}
+    source, exported_on = sample_source(dialect), dialect.sample.exported_on
     sample = read(sample_of(folder).read_bytes(), dialect, source_id="sample")
     fewer = Raw(sample.table.drop_columns(["cmnd"]))
     wrong = Raw(sample.table.append_column("unheard_of", sample.table["cmnd"]))
 
-    together = normalise_together([sample, fewer], **told)
+    together = normalise_together([sample, fewer], sources=[source, source], exported_on=exported_on)
 
-    assert same(together[0], normalise_raw(sample, **told))
-    assert same(together[1], normalise_raw(fewer, **told))
+    assert same(together[0], normalise_raw(sample, source=source, exported_on=exported_on))
+    assert same(together[1], normalise_raw(fewer, source=source, exported_on=exported_on))
     with pytest.raises(RejectedBatchError):
-        normalise_together([sample, wrong], **told)
+        normalise_together([sample, wrong], sources=[source, source], exported_on=exported_on)

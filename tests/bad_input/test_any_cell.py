@@ -142,6 +142,8 @@ def _is_explained(mapping: ColumnMapping, cell: str, got: list[Any], *, charset:
         return cell in got
     elif last == "integer":
         due = [int(cell)]
+    elif last == "monthly_amount":
+        due = [int("".join(filter(str.isdecimal, cell)))]
     elif charset is Charset.TCVN3:  # the bytes of its capitals are those of small letters
         return [str(one).casefold() for one in got] == [due[0].casefold()]
     return got == due

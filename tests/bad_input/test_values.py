@@ -203,3 +203,42 @@ def test_periods_that_end_before_they_begin_or_overlap_are_told_and_kept(name: s
     assert told == {(1, begin.name, "PERIOD_OVERLAPS"), (2, end.name, "PERIOD_REVERSED")}
     assert result.table.num_rows == 3
     assert result.table["valid_to"].null_count == 0
+
+
+@with_all("contribution_salary")
+@pytest.mark.parametrize(
+    ("value", "kept", "said"),
+    [
+        ("-5310000", None, ["AMOUNT_NEGATIVE"]),
+        ("(5.310.000)", None, ["AMOUNT_NEGATIVE"]),
+        ("46800001", 46_800_001, ["AMOUNT_OUT_OF_RANGE"]),
+        ("999999999999999", 999_999_999_999_999, ["AMOUNT_OUT_OF_RANGE"]),
+        ("9999999999999999", None, ["AMOUNT_INVALID"]),
+        ("99999999999999999999999999", None, ["AMOUNT_INVALID"]),
+        ("9e99", None, ["AMOUNT_INVALID"]),
+        ("NaN", None, ["AMOUNT_INVALID"]),
+        ("5310000 đ", 5_310_000, []),
+    ],
+)
+def test_sums_below_zero_or_beyond_all_bounds_are_told_and_no_number_wraps_around(
+    name: str, value: str, kept: int | None, said: list[str]
+) -> None:
+    mapping = existing(name, "contribution_salary")
+
+    row, told = _spoilt_by(name, mapping, value)
+
+    assert (row["contribution_salary"], told) == (kept, said)
+
+
+@each_with("father_number", "mother_number", "spouse_number")
+def test_a_person_as_their_own_parent_or_spouse_is_told_and_kept(name: str, target: str) -> None:
+    mapping = existing(name, target)
+    own = row_of(sent(good(name), name))["personal_number"] or "068085000301"
+    raw = with_cell(good(name), column_of(name, "personal_number"), value=own)
+
+    result = sent(with_cell(raw, mapping.name, value=own), name)
+
+    told = {code for column, code in said_of(result) if column == mapping.name}
+    assert told >= {"OWN_SPOUSE" if target == "spouse_number" else "OWN_PARENT"}
+    assert row_of(result)[target] == own
+    assert result.table.num_rows == good(name).num_rows

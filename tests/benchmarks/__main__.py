@@ -23,13 +23,20 @@ from adapters import simulator
 from adapters.canonical import SCHEMAS, RecordKind
 from reconciliation.store import embedded, feed
 from reconciliation.store.engine import connect as connect_store
-from tests.benchmarks import intake, normalising, online
+from tests.benchmarks import asking, feeding, intake, linkage, normalising, online
 from tests.benchmarks.feeding import copy_out_limit, pull
 from tests.benchmarks.intake import copy_limit, gateway, push_files
 from tests.benchmarks.measuring import Line, rate, share
 from tests.benchmarks.reconciling import PROVINCES, reconcile
 
-BENCHMARKS = {"normalise": normalising, "intake": intake, "online": online}
+BENCHMARKS = {
+    "normalise": normalising,
+    "intake": intake,
+    "online": online,
+    "feed": feeding,
+    "status": asking,
+    "linkage": linkage,
+}
 
 
 def main() -> int:

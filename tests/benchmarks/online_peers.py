@@ -23,6 +23,7 @@ from adapters import catalogue
 from adapters.canonical import SCHEMAS, RecordKind
 from adapters.catalogue import Source
 from adapters.findings import FINDINGS
+from gateway import garbage
 from gateway.calls import CallPolicy
 from gateway.settings import Settings
 from gateway.shares import Shares
@@ -195,6 +196,7 @@ async def _serve(service: intake_pb2_grpc.IntakeServiceServicer) -> None:
     intake_pb2_grpc.add_IntakeServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    garbage.spare_what_stays()
     print(f"127.0.0.1:{port}", flush=True)
     await server.wait_for_termination()
 

@@ -28,6 +28,7 @@ _CHARSETS = Path(adapters.__file__).parent / "reference" / "legacy_charsets.csv"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HERE = timedelta(hours=7)
 _HEAD = "chủ hộ"
+_RELATIVES = ("father", "mother", "spouse")
 _NOTHING = (None, None, None)
 _SEVERITIES = {code: finding.severity.value for code, finding in CATALOGUE.items()}
 
@@ -139,6 +140,7 @@ class _Batch:
         midnight = datetime(exported_on.year, exported_on.month, exported_on.day, tzinfo=UTC) + timedelta(days=1)
         self.version = int((midnight - _HERE - _EPOCH).total_seconds()) - 1
         self.names = {target: mapping.name for mapping in self.dialect.mappings for target in mapping.targets}
+        self.relatives = [relative for relative in _RELATIVES if f"{relative}_number" in self.names]
         self.keys: set[str] = set()
         self.codes: list[Value] = []
         self.headed: set[tuple[Value, ...]] = set()
@@ -162,6 +164,8 @@ class _Batch:
         number = row.get("personal_number")
         if number is not None:
             self._check_number(number, row, found)
+        for relative in self.relatives:
+            self._check_relative(relative, row, found)
         if is_new and row.get("relation_to_head") == _HEAD and (household := row.get("household_number")):
             place = (row.get("unit_code"), row.get("hamlet"), row.get("address"), household)
             if place in self.headed:
@@ -173,6 +177,20 @@ class _Batch:
             due = (event.year, event.month if birth[1] else 0, event.day if birth[2] else 0)
             if birth > due:
                 found.append((self.names["birth_year"], "BIRTH_AFTER_EVENT", "day of the record"))
+
+    def _check_relative(self, relative: str, row: dict[str, Any], found: list[tuple[str, str, str | None]]) -> None:
+        number, name = row[f"{relative}_number"], self.names[f"{relative}_number"]
+        if number is None:
+            return
+        if not places()[int(number[:3])]:
+            found.append((name, "ID_INCONSISTENT", "place"))
+        if number == row.get("personal_number"):
+            found.append((name, "OWN_SPOUSE" if relative == "spouse" else "OWN_PARENT", relative))
+        found += [
+            (name, "RELATIVE_REPEATED", f"{earlier} and {relative}")
+            for earlier in _RELATIVES[: _RELATIVES.index(relative)]
+            if number == row.get(f"{earlier}_number")
+        ]
 
     def _check_number(self, number: str, row: dict[str, Any], found: list[tuple[str, str, str | None]]) -> None:
         name = self.names["personal_number"]

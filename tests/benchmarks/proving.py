@@ -8,14 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from adapters import simulator
+from adapters.canonical import RELATIVES
 from adapters.catalogue import Source, load
 from adapters.normalise import Normalised, normalise_file, normalise_rows
 from adapters.readers import read
+from adapters.simulator.rendering import render
+from gateway.typed import as_typed
 from tests.benchmarks import per_record
 
 SOURCE = "lao-cai.population"
 _PROVINCE, _RECORDS = "15", 40_000
 _SHARE = 0.02  # of the cells of every column
+_WITH_RELATIVES, _TYPED_RECORDS = "thai-nguyen.population", 3_000
+_OF_RELATIVES = tuple(field.name for field in RELATIVES)
 _AWKWARD = (
     *(
         "",
@@ -77,6 +82,31 @@ def prove_files(*, seed: int) -> int:
         columnar = normalise_file(file.payload, source=source, exported_on=file.exported_on)
         plain = per_record.normalise_payload(file.payload, source=source, exported_on=file.exported_on)
         assert_equal(columnar, plain)
+        done += columnar.received
+    return done
+
+
+def prove_relatives(*, seed: int) -> int:
+    """Compares both on typed records that name relatives, who may be anybody: of that record, or nobody."""
+    source = as_typed(load().sources[_WITH_RELATIVES])
+    country = simulator.simulate(seed, _TYPED_RECORDS, [source.province_code])
+    rng, done = np.random.default_rng(seed), 0
+    for held in country.systems[_WITH_RELATIVES].phases.values():
+        raw = render(held, source)
+        numbers = [name for name in raw.column_names if name.endswith("_number") and name in _OF_RELATIVES]
+        for name in _OF_RELATIVES:
+            values = np.array(raw[name].to_pylist(), object)
+            chosen = rng.random(len(values)) < _SHARE
+            values[chosen] = rng.choice(np.array([*_AWKWARD, None], object), chosen.sum())
+            for other in ["personal_number", *numbers] if name in numbers else []:
+                same = rng.random(len(values)) < _SHARE
+                values[same] = np.array(raw[other].to_pylist(), object)[same]
+            raw = raw.set_column(raw.column_names.index(name), name, pa.array(values, pa.string()))
+        exported_on = held["exported_on"][0].as_py()
+        columnar = normalise_rows(raw, source=source, exported_on=exported_on)
+        assert_equal(
+            columnar, per_record.normalise_records(iter(raw.to_pylist()), source=source, exported_on=exported_on)
+        )
         done += columnar.received
     return done
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.declaration import ColumnMapping
 from adapters.readers import LIMITS
+from adapters.steps.amounts import LEAST, LEVELS, MOST_LEVELS
 from adapters.steps.lists import card_prefixes, code_list, known_places
 
 Found = list[tuple[str, str | None]]  # code and what was seen, of one value
@@ -53,6 +54,16 @@ _STYLES = {
         r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2}):(?P<S>[0-9]{2})"
     ),
 }
+_CURRENCY = re.compile(r"(?i)[ \t\n\f\r]*(?:đồng|vnđ|vnd|đ|₫|d)(?:[ \t\n\f\r]*/[ \t\n\f\r]*tháng)?\.?\Z")
+_BELOW_ZERO = re.compile(r"(?:[-\u2212–][ \t\n\f\r]*(?P<signed>[^-]+)|\((?P<bracketed>[^()]+)\))\Z")
+_SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]{1,14})?[eE]\+?[0-9]{1,2}\Z")
+_SUMS = (
+    re.compile(r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+)(?:,(?P<fraction>[0-9]+))?\Z"),
+    re.compile(r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+)(?:\.(?P<fraction>[0-9]+))?\Z"),
+    re.compile(r"(?P<whole>[0-9]{1,3}(?: [0-9]{3})+)(?:[.,](?P<fraction>[0-9]+))?\Z"),
+    re.compile(r"(?P<whole>[0-9]+)(?:[.,](?P<fraction>[0-9]+))?\Z"),
+)
+_DECIMAL = re.compile(r"(?P<whole>[0-9]+)\.(?P<fraction>[0-9]+)\Z")
 _MONTH_LENGTHS = (31, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -187,6 +198,44 @@ def listed(value: str, found: Found, *, words: dict[str, Value], folded: dict[st
     return (None,)
 
 
+def monthly_amount(value: str, found: Found, *, is_number: bool, most: int) -> tuple[int | None]:
+    """Whole đồng a month."""
+    if _is_digits(value) and len(value) <= 15:
+        amount, is_rounded = int(value), False
+    else:
+        bare = _CURRENCY.sub("", value)
+        below = _BELOW_ZERO.match(bare)
+        read = _sum_of((below["signed"] or below["bracketed"]).strip() if below else bare, is_number=is_number)
+        if read is None:
+            found.append(("AMOUNT_INVALID", shape(value)))
+            return (None,)
+        amount, is_rounded = read
+        if below and amount > 0:
+            found.append(("AMOUNT_NEGATIVE", shape(value)))
+            return (None,)
+    if is_rounded:
+        found.append(("AMOUNT_ROUNDED", None))
+    if amount > most or 0 < amount < LEAST:
+        found.append(("AMOUNT_OUT_OF_RANGE", shape(value)))
+    return (amount,)
+
+
+def _sum_of(text: str, *, is_number: bool) -> tuple[int, bool] | None:
+    """The sum, and whether a fraction was rounded away."""
+    if _SCIENTIFIC.match(text):
+        number = round(float(text.replace(",", ".")))
+        return (number, False) if number < 10**15 else None
+    for pattern in (_DECIMAL, *_SUMS) if is_number else _SUMS:
+        if match := pattern.match(text):
+            digits = re.sub("[., ]", "", match["whole"])
+            fraction = match["fraction"] or ""
+            is_rounded = bool(fraction.strip("0"))
+            if len(digits) > 15 or (is_rounded and len(digits) < 4):
+                return None
+            return int(digits) + (fraction[:1] >= "5"), is_rounded
+    return None
+
+
 # Dates.
 
 
@@ -294,10 +343,12 @@ def last_step(name: str, mapping: ColumnMapping, exported_on: date) -> Callable[
         case "personal_number" | "cmnd" | "insurance_number":
             numbers = {"personal_number": personal_number, "cmnd": cmnd, "insurance_number": insurance_number}
             return partial(numbers[name], zero=zero)
-        case "book_number":
-            return partial(book_number, zero=zero, is_number=mapping.is_number)
-        case "unit_code":
-            return partial(unit_code, zero=zero, is_number=mapping.is_number)
+        case "book_number" | "unit_code":
+            step = book_number if name == "book_number" else unit_code
+            return partial(step, zero=zero, is_number=mapping.is_number)
+        case "monthly_amount":
+            levels = [level for since, level in LEVELS if since <= exported_on] or [LEVELS[0][1]]
+            return partial(monthly_amount, is_number=mapping.is_number, most=MOST_LEVELS * levels[-1])
         case "listed":
             assert mapping.code_list is not None
             words = code_list(mapping.code_list)

@@ -9,3 +9,7 @@ def test_columns_and_records_agree_on_rows_with_awkward_values() -> None:
 
 def test_columns_and_records_agree_on_files_and_on_the_bytes_held_back() -> None:
     assert proving.prove_files(seed=2) > 5_000
+
+
+def test_columns_and_records_agree_on_relatives() -> None:
+    assert proving.prove_relatives(seed=3) > 500

@@ -10,8 +10,8 @@ from gateway.cli.airflow import ROOT, SETTINGS
 from tests.dags.conftest import InAirflow
 
 DAGS = ROOT / "dags"
-EXPECTED = {"reconcile_records", "flag_stuck_updates", "publish_snapshot"}
-TAGS = {"reconciliation", "lifecycle", "publication"}
+EXPECTED = {"reconcile_records", "flag_stuck_updates", "publish_snapshot", "purge_feed", "weekly_report"}
+TAGS = {"reconciliation", "lifecycle", "publication", "reporting"}
 OWNERS = {"registry"}
 BESIDES = {"doorbell.py", "landings.py", "running.py"}  # what the schedules share; no schedule themselves
 

@@ -139,8 +139,10 @@ async def _carry(line: Line, way: Way, reader: asyncio.StreamReader, writer: asy
             if left is not None and left - len(data) <= 0:
                 break
         arriving = asyncio.create_task(on_the_way.join())
-        await asyncio.wait({arriving, delivering}, return_when=asyncio.FIRST_COMPLETED)
-        arriving.cancel()
+        try:
+            await asyncio.wait({arriving, delivering}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arriving.cancel()
         if way.limit_bytes == 0:
             line.cuts += 1
             line.is_cut.set()

@@ -1,10 +1,8 @@
 """Real processes to be killed and stopped: PostgreSQL with everything it started, and gateways."""
 
-import contextlib
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciliation.store import embedded
 from tests.database import NOT_FOR_POWER_CUTS, open_folder
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +39,10 @@ class Database:
         """Start again on the same data; nothing when it runs."""
         self._tell("start")
 
+    def copy_to(self, folder: Path) -> None:
+        """A base copy of everything, as it is now, that `database(folder)` starts on."""
+        self._tell(f"copy {folder / 'postgres'}")
+
     def _tell(self, order: str) -> None:
         assert self._keeper.stdin is not None
         assert self._keeper.stdout is not None
@@ -59,7 +60,7 @@ def database(folder: Path, settings: Mapping[str, str] = SMALL) -> Iterator[Data
     """
     place = folder / "postgres"
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.processes", str(place), json.dumps(dict(settings))],
+        [sys.executable, "-m", "tests.faults.keeping", str(place), json.dumps(dict(settings))],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -68,46 +69,6 @@ def database(folder: Path, settings: Mapping[str, str] = SMALL) -> Iterator[Data
     with keeper:
         assert keeper.stdout is not None
         yield Database(place, keeper.stdout.readline().strip(), keeper)
-
-
-def keep(folder: Path, settings: Mapping[str, str]) -> None:
-    """Start a server, say its URL, and do to it what each line of standard input says."""
-    server = embedded.start(folder, settings=settings)
-    try:
-        print(server.create_database("lienthong"), flush=True)  # noqa: T201 - the protocol
-        for order in sys.stdin:
-            match order.strip():
-                case "kill":
-                    kill_server(folder)
-                    server.stop()
-                case "stop":
-                    server.stop()
-                case "start" if server.has_ended():
-                    server.stop()
-                    server = embedded.start(folder, settings=settings)
-            print("done", flush=True)  # noqa: T201 - the protocol
-    finally:
-        server.stop()
-
-
-def kill_server(folder: Path) -> None:
-    """SIGKILL to the server on `folder` and to all it started."""
-    first = int((folder / "cluster" / "postmaster.pid").read_text().split("\n")[0])
-    os.kill(first, signal.SIGSTOP)  # so that it starts nobody while the others are looked for
-    for pid in [*children(first), first]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that `pid` started and that still are."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-            if int(parent) == pid:
-                found.append(int(stat.parent.name))
-    return found
 
 
 @dataclass
@@ -151,7 +112,3 @@ def small_disk(megabytes: int) -> Iterator[Disk]:
         finally:
             if mounted:
                 subprocess.run(["umount", "--lazy", place], check=True)
-
-
-if __name__ == "__main__":
-    keep(Path(sys.argv[1]), json.loads(sys.argv[2]))

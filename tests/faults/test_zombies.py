@@ -27,13 +27,13 @@ def place() -> Iterator[World]:
 
 @asynccontextmanager
 async def two_gateways(
-    place: World, *, failpoint: str = "", options: str = ""
+    place: World, *, failpoint: str = "", options: str = "", **variables: str
 ) -> AsyncIterator[tuple[Gateway, Gateway]]:
-    """The first one armed, and its sessions with `options` of PostgreSQL."""
+    """The first one armed, and its sessions with `options` of PostgreSQL; both with `variables` of the environment."""
     clean(place.url)
     first, second = Gateway(place), Gateway(place)
     try:
-        await asyncio.gather(first.start(failpoint, options=options), second.start())
+        await asyncio.gather(first.start(failpoint, options=options, **variables), second.start(**variables))
         yield first, second
     finally:
         for gateway in (first, second):
@@ -120,12 +120,13 @@ def test_f28_a_zombie_inside_its_transaction_is_fenced_off_and_refused(place: Wo
     assert (there, records) == ([1], 2)
 
 
-def test_f28_a_zombie_inside_its_copy_holds_up_its_own_source_only_and_until_it_is_ended(place: World) -> None:
-    """No limit of PostgreSQL ends a COPY whose sender hangs: whoever watches over the gateway has to end it."""
+def test_f28_a_zombie_inside_its_copy_is_ended_by_the_others_and_refused(place: World) -> None:
+    """No limit of PostgreSQL ends a COPY whose sender hangs: other gateways do, here after 8 s. Until then it holds up
+    the sources that it was landing, and no others."""
     one = batches(1, 1)
 
-    async def run() -> tuple[list[Answer], bool, list[Answer]]:
-        async with two_gateways(place) as (zombie, other):
+    async def run() -> tuple[list[Answer], bool, list[Answer], PushResponse | object, list[Answer]]:
+        async with two_gateways(place, LIENTHONG_COPY_STALL_SECONDS="8") as (zombie, other):
             async with await psycopg.AsyncConnection.connect(dsn_of(place)) as holder:
                 await holder.execute("LOCK TABLE person_record IN ACCESS EXCLUSIVE MODE")
                 trying = asyncio.create_task(attempt(address(zombie), one[0], seconds=90))
@@ -135,11 +136,13 @@ def test_f28_a_zombie_inside_its_copy_holds_up_its_own_source_only_and_until_it_
             waiting = asyncio.create_task(push(address(other), one))
             of_another = await push(address(other), batches(1, 1, source_id=LAO_CAI), source_id=LAO_CAI, epoch="e2")
             has_landed = waiting.done()
-            await zombie.kill()
-            await trying
-            return of_another, has_landed, await waiting
+            overtaking = await waiting
+            assert zombie.is_stopped
+            zombie.signal(signal.SIGCONT)
+            late = await trying
+            return of_another, has_landed, overtaking, late, await push(address(zombie), batches(2, 1))
 
-    (of_another,), has_landed, (answer,) = asyncio.run(run())
+    (of_another,), has_landed, (answer,), late, (after,) = asyncio.run(run())
     engine = engine_of(place)
     there, records = landed(engine), stored_records(engine)
     engine.dispose()
@@ -147,13 +150,16 @@ def test_f28_a_zombie_inside_its_copy_holds_up_its_own_source_only_and_until_it_
     assert isinstance(of_another, Landed)
     assert not has_landed
     assert isinstance(answer, Landed)
-    assert (there, records) == ([1], 4)
+    assert not answer.receipt.replayed
+    assert not isinstance(late, PushResponse)
+    assert isinstance(after, Landed)
+    assert (there, records) == ([1, 2], 6)
 
 
 async def until_somebody_waits(dsn: str, table: str) -> None:
     waiting = (
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND relation = %s::regclass"
-        " AND query ~ '^(COPY|INSERT)|arrived|came'"
+        " AND query ~ '^(COPY|INSERT)|; *COPY|arrived|came|asked'"
     )
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         while True:

@@ -1,5 +1,6 @@
 """A gateway on a real socket and a real database: in this process, or in one of its own that can be killed."""
 
+import itertools
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
     nullcontext,
+    suppress,
 )
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,9 @@ from tests.gateway.certificates import Certified
 
 NOW = datetime(2025, 7, 15, 3, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
+
+# Below those that Linux and others give away by themselves.
+_ports = itertools.cycle(range(10_000 + os.getpid() * 1_009 % 20_000, 32_000))
 
 Serve = Callable[..., AbstractAsyncContextManager[grpc.aio.Channel]]
 Spawn = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
@@ -49,7 +54,9 @@ def serve(engine: sa.Engine) -> Serve:
         **settings: object,
     ) -> AsyncIterator[grpc.aio.Channel]:
         certificates = tls.settings() if tls else {}
-        chosen = Settings(**{"port": 0, "sequence_seconds": 0.05, "drain_seconds": 5, **certificates, **settings})
+        fresh = {"status_seconds": 0.000001, "ended_status_seconds": 0.000001}  # a test sees what it has done at once
+        quick = {"port": 0, "sequence_seconds": 0.05, "drain_seconds": 5, **fresh}
+        chosen = Settings(**{**quick, **certificates, **settings})
         shown = credentials or (tls.operator if tls else None)
         async with (
             server.running(engine, chosen, catalogue=catalogue.load(), clock=clock) as gateway,
@@ -67,10 +74,15 @@ def certified(tmp_path: Path) -> Certified:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody has now, and that the system gives to nobody who names none.
+
+    Tests stop a gateway and start it again on its port; several processes take ports, each from a place of its own on.
+    """
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 import sqlalchemy as sa
+from google.protobuf.message import Message
 
+from gateway import rules
 from gateway.calls import PUSHBACK, REQUEST_ID
 from gateway.client import Landed
 from gateway.client.intake import IntakeClient
@@ -21,6 +23,27 @@ UNIT = units_pb2.GetUnitRequest(code="00004")
 RECORD = status_pb2.GetUpdateStatusRequest(
     source_record=status_pb2.SourceRecord(source_id=JSONL_SOURCE, source_record_id="P0000001")
 )
+
+
+def test_what_a_method_needs_is_made_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    reader = rules.reader
+
+    def noted(request: type[Message]) -> object:
+        made.append(request.DESCRIPTOR.name)
+        return reader(request)
+
+    monkeypatch.setattr(rules, "reader", noted)
+
+    async def run() -> None:
+        async with serve() as channel:
+            units = units_pb2_grpc.UnitsServiceStub(channel)
+            for _ in range(3):
+                await units.GetUnit(UNIT, timeout=10)
+
+    asyncio.run(run())
+
+    assert made == ["GetUnitRequest"]
 
 
 async def trailers_of(call: Any) -> dict[str, Any]:
@@ -116,7 +139,7 @@ def test_a_source_that_calls_too_fast_is_refused_and_pushes_of_another_go_on(ser
 
 WAITING = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    " AND query LIKE 'SELECT %kept_version%'"
+    " AND query LIKE 'SELECT named%'"
 )
 
 

@@ -13,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.cli import COMMANDS, main
+from reconciliation.conflicts import CATALOGUE
+from reconciliation.model import CaseKind
 from reconciliation.store import feed
 from tests.gateway.batches import JSONL_SOURCE, people
 from tests.gateway.conftest import ROOT, Spawn, free_port
@@ -133,7 +135,7 @@ def test_from_push_to_pull_to_report(type_: Type, gateway: int, tmp_path: Path, 
     outcomes = tmp_path / "outcomes.jsonl"
     told = [{"feed_seq": number, "outcome": "applied"} for number in sequences]
     outcomes.write_text("".join(json.dumps(one) + "\n" for one in told))
-    reported = lines(type_("report", "population", outcomes, "--json")[1])[0]
+    reported = lines(type_("outcomes", "population", outcomes, "--json")[1])[0]
     applied = lines(type_("status", "--source", JSONL_SOURCE, "--record", "P0000000", "--json")[1])[0]
 
     assert [counts["province"] for counts in job] == ["01"]
@@ -164,6 +166,8 @@ def test_a_case_is_listed_shown_judged_and_reversed(type_: Type, gateway: int, t
     assert listed
     assert shown[0] == 0
     assert "withdraw" in shown[1]
+    asked = CATALOGUE[CaseKind.UNKNOWN_UNIT]
+    assert all(words in shown[1] for words in (asked.question_vi, asked.question_en))
     assert (wrong[0], "Quyết định không phù hợp" in wrong[2]) == (1, True)
     assert (twice[0], "Hồ sơ đã có quyết định" in twice[2]) == (1, True)
     assert reversed_["reverses"] == judged["judgement_id"]

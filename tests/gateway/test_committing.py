@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
 from gateway import workers
-from gateway.committing import GROUP_BATCHES, Committer
+from gateway.committing import GROUP_BATCHES, SHARED_RECORDS, Committer
 from gateway.failpoints import Failpoints
 from reconciliation.errors import RetryableStoreError
 from reconciliation.model import Receipt
@@ -22,8 +22,9 @@ from tests.reconciliation.store.landings import batch, normalised, rows, source
 FIRST, SECOND = "yen-bai.population", "lao-cai.population"
 
 
-def arrival(source_id: str, sequence: int, *, held: int = 0) -> Arrival:
-    table = rows(RecordKind.PERSON, {"source_record_id": f"{sequence}"})
+def arrival(source_id: str, sequence: int, *, held: int = 0, records: int = 1) -> Arrival:
+    keys = [f"{sequence}", *(f"{sequence}.{number}" for number in range(1, records))]
+    table = rows(RecordKind.PERSON, *({"source_record_id": key} for key in keys))
     held_rows = [{"row": 1, "source_record_id": "Q", "codes": ["DATE_INVALID"], "raw": b"q"}] * held
     one = batch(sequence, source_id=source_id, payload=f"{source_id} {sequence}".encode())
     return Arrival(one, normalised(table, held_rows), source(source_id))
@@ -100,6 +101,37 @@ def test_a_source_that_is_held_up_holds_up_no_other(engine: sa.Engine) -> None:
     run(engine, work)
 
     assert ledger(engine) == [(SECOND, 1), (SECOND, 2), (FIRST, 1), (FIRST, 2), (FIRST, 3)]
+
+
+def test_who_comes_while_another_lands_does_not_wait_for_it(engine: sa.Engine) -> None:
+    async def work(committer: Committer) -> None:
+        with engine.connect() as holding:
+            landing.take_turns(holding, [FIRST])
+            waits = committer.put(arrival(FIRST, 1))
+            await asyncio.sleep(0)  # it has begun, alone
+            await committer.land(arrival(SECOND, 1))
+            assert not waits.done()
+            holding.rollback()
+        await waits
+
+    run(engine, work)
+
+    assert ledger(engine) == [(SECOND, 1), (FIRST, 1)]
+
+
+def test_much_that_waits_is_shared_out_by_source_and_stays_in_each_ones_order(engine: sa.Engine) -> None:
+    half = SHARED_RECORDS // 4
+    group = [arrival(one, number, records=half) for number in (1, 2) for one in (FIRST, SECOND)]
+
+    async def work(committer: Committer) -> list[Receipt]:
+        return await asyncio.gather(*(committer.land(one) for one in group))
+
+    receipts = run(engine, work)
+
+    assert [(one.source_id, one.sequence) for one in receipts] == [(a.batch.source_id, a.batch.sequence) for a in group]
+    assert commits(engine) == 2
+    for source_id in (FIRST, SECOND):
+        assert [number for one, number in ledger(engine) if one == source_id] == [1, 2]
 
 
 def test_what_the_database_refuses_is_told_to_its_sender_alone(engine: sa.Engine) -> None:

@@ -90,7 +90,9 @@ def run(engine: sa.Engine, tmp_path: Path) -> Run:
     known = catalogue.load()
     signing_sources = {name: replace(known.sources[name], officers_sign=True) for name in (TYPED_SOURCE, JSONL_SOURCE)}
     declared = replace(known, sources=known.sources | signing_sources)
-    settings = Settings(port=0, sequence_seconds=0.05, drain_seconds=5, signing_authorities=authority.path)
+    settings = Settings(
+        port=0, sequence_seconds=0.05, drain_seconds=5, status_seconds=1e-6, signing_authorities=authority.path
+    )
 
     @asynccontextmanager
     async def serving() -> AsyncIterator[Register]:

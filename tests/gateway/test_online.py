@@ -9,7 +9,7 @@ import grpc
 import pytest
 import sqlalchemy as sa
 
-from gateway import caps, receiving
+from gateway import caps, grouping
 from gateway.client import OnlineClient, RejectedByGatewayError, RetryableGatewayError, StatusClient, connect
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire.faults import read_call_error
@@ -225,14 +225,14 @@ def test_a_record_that_breaks_the_rules_code_costs_itself_and_nobody_else(
     serve: Serve, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F14: such a record is not known, so the rules are made to break on one."""
-    whole = receiving.normalise
+    whole = grouping.read_joined
 
-    def breaking(batch: object, **options: object) -> object:
-        if b"T13" in batch.payload:  # type: ignore[attr-defined]
+    def breaking(payload: bytes, **options: object) -> object:
+        if b"T13" in payload:
             raise ZeroDivisionError
-        return whole(batch, **options)  # type: ignore[arg-type]
+        return whole(payload, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(receiving, "normalise", breaking)
+    monkeypatch.setattr(grouping, "read_joined", breaking)
 
     async def run() -> list[SubmissionAnswer | BaseException]:
         async with serve() as channel:

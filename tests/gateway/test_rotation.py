@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,41 +100,88 @@ def test_a_push_ends_when_the_certificate_it_began_with_runs_out(serve: Serve, c
     assert asyncio.run(run()).reason == "IDENTITY_INVALID"
 
 
-def test_a_revoked_caller_that_reads_nothing_is_cut_off_too(certified: Certified) -> None:
-    ended, method = asyncio.Event(), "/test.Feed/Watch"
+@asynccontextmanager
+async def watched(
+    certified: Certified, serve: Callable[[Admission], AsyncIterator[bytes]]
+) -> AsyncIterator[tuple[Admission, Any]]:
+    """A server of one stream that `serve` writes, behind an admission, and the operator's call of it."""
+    certificates = tls.open_certificates(Settings(**certified.settings()))
+    assert certificates
+    admission = Admission(certificates, trust_domain="lienthong", clock=lambda: datetime.now(UTC), help_url="")
 
-    async def endless(requests: object, context: object) -> AsyncIterator[bytes]:
+    async def handle(requests: object, context: object) -> AsyncIterator[bytes]:
+        async with aclosing(serve(admission)) as responses:
+            async for response in responses:
+                yield response
+
+    handler = grpc.stream_stream_rpc_method_handler(handle)
+    serving = grpc.aio.server(interceptors=[admission])
+    serving.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Feed", {"Watch": handler})])
+    port = serving.add_secure_port("127.0.0.1:0", certificates.credentials())
+    await serving.start()
+    try:
+        async with connect(f"127.0.0.1:{port}", credentials=certified.operator) as channel:
+            yield admission, channel.stream_stream("/test.Feed/Watch")()
+    finally:
+        await serving.stop(None)
+
+
+async def read_to_the_end(call: Any) -> tuple[int, Any]:
+    """How many responses there still were, and how the call failed."""
+    read = 0
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        while await asyncio.wait_for(call.read(), 20) is not grpc.aio.EOF:
+            read += 1
+    return read, read_call_error(caught.value)
+
+
+def test_a_revoked_caller_that_reads_nothing_is_cut_off_too(certified: Certified) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_: Admission) -> AsyncIterator[bytes]:
         try:
             while True:
                 yield bytes(1 << 16)
         finally:
             ended.set()
 
-    async def run() -> int:
-        handler = grpc.stream_stream_rpc_method_handler(endless)
-        certificates = tls.open_certificates(Settings(**certified.settings()))
-        assert certificates
-        admission = Admission(certificates, trust_domain="lienthong", clock=lambda: datetime.now(UTC), help_url="")
-        serving = grpc.aio.server(interceptors=[admission])
-        serving.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Feed", {"Watch": handler})])
-        port = serving.add_secure_port("127.0.0.1:0", certificates.credentials())
-        await serving.start()
-        try:
-            async with connect(f"127.0.0.1:{port}", credentials=certified.operator) as channel:
-                call = channel.stream_stream(method)()
-                assert await call.read() == bytes(1 << 16)
-                certified.revoke(certified.operator)
-                admission.look()
-                await asyncio.wait_for(ended.wait(), 20)
-                read = 0
-                with pytest.raises(grpc.aio.AioRpcError):
-                    while await call.read() is not grpc.aio.EOF:
-                        read += 1
-                return read
-        finally:
-            await serving.stop(None)
+    async def run() -> tuple[int, Any]:
+        async with watched(certified, endless) as (admission, call):
+            assert await call.read() == bytes(1 << 16)
+            certified.revoke(certified.operator)
+            admission.look()
+            await asyncio.wait_for(ended.wait(), 20)
+            return await read_to_the_end(call)
 
-    assert asyncio.run(run()) < 1_000
+    read, fault = asyncio.run(run())
+
+    assert read < 1_000
+    assert fault.reason == "CERTIFICATE_REVOKED"
+
+
+@pytest.mark.parametrize("turns", range(9))
+def test_a_revoked_caller_is_told_so_however_far_its_first_response_is(certified: Certified, turns: int) -> None:
+    looking: list[asyncio.Task[None]] = []
+
+    async def look(admission: Admission) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        certified.revoke(certified.operator)
+        admission.look()
+
+    async def endless(admission: Admission) -> AsyncIterator[bytes]:
+        looking.append(asyncio.create_task(look(admission)))
+        while True:
+            yield bytes(1 << 16)
+
+    async def run() -> tuple[int, Any]:
+        async with watched(certified, endless) as (_, call):
+            return await read_to_the_end(call)
+
+    _, fault = asyncio.run(run())
+
+    assert fault.reason == "CERTIFICATE_REVOKED"
+    assert all(one.done() for one in looking)
 
 
 def serial_at(port: int, credentials: Credentials) -> int:

@@ -25,6 +25,7 @@ FREE = {
     "gateway.v1.Batch.record_count": "any count; another one than is found is RECORD_COUNT_MISMATCH",
     "gateway.v1.ReceiptRow.row": "a row that no batch can have is UPDATE_UNKNOWN",
     "gateway.v1.FetchRequest.compression": "one that a later release knows is taken as none",
+    "gateway.v1.WatchRequest.compression": "one that a later release knows is taken as none",
 }
 
 

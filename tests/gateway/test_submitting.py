@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway import receiving, workers
+from gateway import grouping, workers
 from gateway.errors import Reason, RejectedCallError
 from gateway.failpoints import Failpoints
 from gateway.lanes import Lanes
 from gateway.submitting import Submitter
+from gateway.v1 import records_pb2
 from gateway.wire.online import Update
 from reconciliation.errors import RetryableStoreError
 from reconciliation.model import SubmissionAnswer
@@ -141,21 +142,21 @@ def test_what_is_said_of_a_row_does_not_depend_on_its_neighbours(submitter: Subm
 def test_a_record_that_breaks_the_code_is_found_by_halves(
     submitter: Submitter, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, tried = receiving.normalise, []
+    whole, tried = grouping.read_joined, []
 
-    def breaking(batch: object, **options: object) -> object:
-        tried.append(options["stated"])
-        if b"T13" in batch.payload:  # type: ignore[attr-defined]
+    def breaking(payload: bytes, **options: object) -> object:
+        tried.append(len(payload))
+        if b"T13" in payload:
             raise ZeroDivisionError
-        return whole(batch, **options)  # type: ignore[arg-type]
+        return whole(payload, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(receiving, "normalise", breaking)
+    monkeypatch.setattr(grouping, "read_joined", breaking)
 
     answers = submitted(submitter, [update(n, person(f"T{n}")) for n in range(32)])
 
     assert [n for n, answer in enumerate(answers) if isinstance(answer, ZeroDivisionError)] == [13]
     assert sum(isinstance(answer, SubmissionAnswer) for answer in answers) == 31
-    assert len(tried) == 11  # the whole, and two halves five times
+    assert len(tried) == 12  # the whole, on the loop and on the thread, and two halves five times
 
 
 def test_while_the_store_is_away_all_who_wait_are_told(submitter: Submitter) -> None:
@@ -186,6 +187,34 @@ def test_sources_of_one_group_get_a_batch_each(submitter: Submitter, engine: sa.
         assert dict(iter(connection.execute(sa.text("SELECT source_id, received FROM batch")))) == dict.fromkeys(
             sources, 4
         )
+
+
+def test_sources_of_one_group_keep_their_keys_and_findings_apart(submitter: Submitter, engine: sa.Engine) -> None:
+    sources = ("lao-cai.population", "yen-bai.population", "ha-noi.household")
+    broken = {1: person("T0", sex=99), 4: person("")}
+    updates = [
+        update(n, broken.get(n, person(f"T{n // 2}")), source_id=sources[n % 2])  # T0, T1 … come from both
+        for n in range(8)
+    ]
+    household = records_pb2.HouseholdRecord(source_record_id="T0", head_name="Giàng A Páo", unit_code="00004")
+    updates.append(update(8, household.SerializeToString(), source_id=sources[2]))
+    updates.append(update(9, person("T0", version=1), source_id=sources[0]))  # the next version goes after the first
+
+    answers = [one for one in submitted(submitter, updates) if isinstance(one, SubmissionAnswer)]
+
+    assert len(answers) == 10
+    verdicts = [answer.verdict.value for answer in answers]
+    assert [n for n, verdict in enumerate(verdicts) if verdict != "accepted"] == [4]
+    said = {n: [(one.row, one.code) for one in answer.findings] for n, answer in enumerate(answers) if answer.findings}
+    assert said == {1: [(0, "CODE_UNKNOWN")], 4: [(2, "KEY_MISSING")]}
+    assert answers[9].receipt_id != answers[0].receipt_id
+    with engine.connect() as connection:
+        heads = connection.execute(sa.text("SELECT source_id, source_record_id FROM record_head ORDER BY 1, 2")).all()
+    assert [tuple(head) for head in heads] == [
+        ("ha-noi.household", "T0"),
+        *(("lao-cai.population", key) for key in ("T0", "T1", "T3")),
+        *(("yen-bai.population", key) for key in ("T0", "T1", "T2", "T3")),
+    ]
 
 
 def test_a_request_reused_in_one_group_is_refused_and_the_first_one_stands(submitter: Submitter) -> None:

@@ -47,6 +47,31 @@ def test_a_record_becomes_a_canonical_row() -> None:
     assert (row["unit_code"], row["unit_vintage"]) == ("02647", date(2025, 7, 1))
 
 
+def test_relatives_and_sums_become_canonical_columns() -> None:
+    person = records_pb2.PersonRecord(
+        source_record_id="P", personal_number="015180000017", father_name="Lò Văn Ún", mother_number="015180000017"
+    )
+    sums = [
+        records_pb2.InsuranceRecord(source_record_id=str(one), contribution_salary=one)
+        for one in (5_310_000, -1, 2**62)
+    ]
+    results = []
+    for kind, records in (
+        (RecordKind.PERSON, records_pb2.TypedRecords(persons=[person])),
+        (RecordKind.INSURANCE, records_pb2.TypedRecords(insurance=sums)),
+    ):
+        raw = read_typed(records.SerializeToString(), kind=kind)
+        source = as_typed(catalogue.load().sources[SOURCES[kind]])
+        results.append(normalise_rows(raw, source=source, exported_on=date(2025, 7, 10)))
+
+    persons, insured = results
+    (row,) = persons.table.to_pylist()
+    assert (row["father_name"], row["mother_number"], row["spouse_name"]) == ("Lò Văn Ún", "015180000017", None)
+    assert "OWN_PARENT" in persons.findings["code"].to_pylist()
+    assert insured.table["contribution_salary"].to_pylist() == [5_310_000, None, None]
+    assert insured.findings["code"].to_pylist() == ["AMOUNT_NEGATIVE", "AMOUNT_INVALID"]
+
+
 def test_an_absent_field_is_null_and_an_empty_one_is_not() -> None:
     payload = records_pb2.TypedRecords(persons=[records_pb2.PersonRecord(hamlet="")]).SerializeToString()
 

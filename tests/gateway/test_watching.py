@@ -1,9 +1,12 @@
 """The gauges say what is there, and fall to 0 when it is gone."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from gateway import watching
 from observability import telemetry
+from reconciliation.model import Following
+from reconciliation.store import feed_keeping
 from reconciliation.store.overview import Overview, read
 from reconciliation.store.stuck import Waiting
 
@@ -34,4 +37,19 @@ def test_every_figure_is_shown_with_its_labels_and_a_vanished_one_becomes_zero()
 
 
 def test_an_empty_store_has_nothing_to_show(engine):
-    assert read(engine, now=NOW) == an_overview()
+    nobody_waits = {"feed_lag": feed_keeping.following(engine), "taken_at": NOW}
+
+    assert read(engine, now=NOW) == replace(an_overview(), **nobody_waits)
+
+
+def test_how_far_each_registry_is_behind_is_shown_in_changes_and_seconds():
+    since = NOW - timedelta(hours=1)
+    slow = Following(consumer_id="slow", acknowledged=1, behind=7, waiting_since=since, earliest=3, is_expired=True)
+    quick = replace(slow, consumer_id="quick", behind=0, waiting_since=None, is_expired=False)
+    with telemetry.configure(service_name="test", trace_file=None, otlp_endpoint=None, prometheus_port=0) as seen:
+        watching.show(an_overview(feed_lag=[slow, quick], taken_at=NOW), set())
+        shown = seen.metrics_text()
+
+    for name, of_slow, of_quick in (("lag", 7, 0), ("lag_seconds", 3600, 0), ("expired", 1, 0)):
+        assert f'lienthong_feed_{name}{{consumer_id="slow"}} {of_slow:.1f}' in shown
+        assert f'lienthong_feed_{name}{{consumer_id="quick"}} {of_quick:.1f}' in shown

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -55,6 +55,39 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Single:
+    """The stored answer to the request `key` (source and request id) of an online system."""
+
+    key: str
+    sha256: str
+    receipt_id: str
+    row: int
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A place of the feed: what happened to whom, and the content that stands since; None when it went."""
+
+    feed_seq: int
+    change_id: int
+    subject: str
+    cause: str
+    content: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """The feed: its epoch, its entries, where each epoch after the first began, and (epoch, place) acknowledged."""
+
+    epoch: int = 1
+    head: int = 0
+    entries: tuple[Entry, ...] = ()
+    begun: Mapping[int, int] = field(default_factory=dict)
+    acknowledged: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Final:
     """Everything stored, in order of its numbers. `provinces`: whose records each source may send."""
 
@@ -62,6 +95,8 @@ class Final:
     records: tuple[Record, ...]
     held: tuple[Held, ...]
     provinces: Mapping[str, str]
+    singles: tuple[Single, ...] = ()
+    feed: Feed = Feed()
 
 
 _LANDINGS = """
@@ -76,19 +111,41 @@ _RECORDS = """
     FROM person_record r LEFT JOIN update_state s USING (record_id) LEFT JOIN record_head h USING (record_id)
     ORDER BY r.record_id"""
 _HELD = "SELECT batch_id, row FROM quarantine ORDER BY batch_id, row"
+_SINGLES = """
+    SELECT source_id || '/' || request_id AS key, encode(sha256, 'hex') AS sha256, receipt_id::text, row, verdict
+    FROM submission ORDER BY 1"""
+_ENTRIES = """
+    SELECT feed_seq, c.change_id, c.subject_id AS subject, c.cause, g.full_name AS content
+    FROM feed_entry JOIN change c USING (change_id) LEFT JOIN golden_person g USING (change_id) ORDER BY feed_seq"""
 
 
 def read(engine: sa.Engine) -> Final:
     """The state of the database of `engine`."""
     with engine.connect() as connection:
-        landings, records, held = (
-            connection.execute(sa.text(query)).mappings().all() for query in (_LANDINGS, _RECORDS, _HELD)
+        landings, records, held, singles = (
+            connection.execute(sa.text(query)).mappings().all() for query in (_LANDINGS, _RECORDS, _HELD, _SINGLES)
         )
+        feed = _read_feed(connection)
     return Final(
         landings=tuple(Landing(**row) for row in landings),
         records=tuple(Record(**row) for row in records),
         held=tuple(Held(**row) for row in held),
         provinces={one.source_id: one.province_code for one in catalogue.load().sources.values()},
+        singles=tuple(Single(**row) for row in singles),
+        feed=feed,
+    )
+
+
+def _read_feed(connection: sa.Connection) -> Feed:
+    head = connection.execute(sa.text("SELECT epoch, feed_seq FROM feed_head")).one()
+    begun = connection.execute(sa.text("SELECT epoch, feed_seq FROM feed_epoch")).all()
+    consumers = connection.execute(sa.text("SELECT consumer_id, acknowledged_epoch, acknowledged FROM consumer")).all()
+    return Feed(
+        epoch=head.epoch,
+        head=head.feed_seq,
+        entries=tuple(Entry(**row) for row in connection.execute(sa.text(_ENTRIES)).mappings()),
+        begun=dict(map(tuple, begun)),
+        acknowledged={name: (epoch, place) for name, epoch, place in consumers},
     )
 
 

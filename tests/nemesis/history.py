@@ -23,6 +23,10 @@ class Kind(StrEnum):
     INFO = "info"
 
 
+# Done beside the batches, at a pace of its own: the moments of faults are not counted by it.
+BESIDE = frozenset({"write", "fetch", "acknowledge", "report", "position", "snapshot", "lie", "submit"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One line of a history. `t`: seconds since 1970 by this machine's clock, never falling; `key` names the batch."""
@@ -40,7 +44,7 @@ class History:
     """Events as they happen."""
 
     events: list[Event] = field(default_factory=list)
-    answers: int = 0  # how many operations have ended ok or fail
+    answers: int = 0  # how many operations have ended ok or fail, those of BESIDE left out
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def note(self, process: str, kind: Kind, op: str, key: str = "", **value: Any) -> None:
@@ -48,7 +52,7 @@ class History:
         before = self.events[-1].t if self.events else 0.0
         now = max(time.time(), before)
         self.events.append(Event(t=now, process=process, type=kind, op=op, key=key, value=value))
-        if kind in {Kind.OK, Kind.FAIL}:
+        if kind in {Kind.OK, Kind.FAIL} and op not in BESIDE:
             async with self._answered:
                 self.answers += 1
                 self._answered.notify_all()

@@ -14,6 +14,7 @@ from reconciliation.store.engine import connect
 from tests.database import clean
 from tests.faults.line import Line, line_to
 from tests.nemesis import final, traffic
+from tests.nemesis.feeding import beside
 from tests.nemesis.history import Event, History, Kind
 from tests.nemesis.plan import Clocks, Fault, Parcel, Plan, Round, Sending, Strike, draw, with_clocks
 from tests.nemesis.validators import same_whatever_the_clocks, violations
@@ -90,10 +91,15 @@ async def _run(world: World, plan: Plan) -> list[Event]:
         lines = [await ending.enter_async_context(line_to(one.port, seed=plan.seed)) for one in gateways]
         await asyncio.gather(*(gateway.start() for gateway in gateways))
         stage = _Stage(world, plan, history, gateways, lines)
-        for one in plan.rounds:
+        ports = [line.port for line in lines]
+        others = await ending.enter_async_context(beside(history, world.url, ports, seed=plan.seed))
+        for number, one in enumerate(plan.rounds):
             await _play(stage, one)
             await _heal(stage)
+            if number == plan.epoch_after:
+                await others.begin_epoch()
         await _drain(stage)
+        await others.end()
     await history.note("nemesis", Kind.INFO, "end")
     return history.events
 

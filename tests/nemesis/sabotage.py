@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ import sqlalchemy as sa
 
 from gateway.v1 import intake_pb2
 from gateway.wire import intake as wire
-from reconciliation.store import landing
+from reconciliation.model import Cursor, FeedPage, Outcome
+from reconciliation.store import feed, landing
 
 LATE_SECONDS = 0.15
 
@@ -137,6 +139,86 @@ def land_for_another() -> None:
     _afterwards("UPDATE update_state SET province_code = '79'")
 
 
+def read_by_number() -> None:
+    """The feed is whatever has a higher change_id than what was read: ids are given out before commit."""
+    newer = """
+        WITH added AS (
+            INSERT INTO feed_entry (feed_seq, change_id, published_at)
+            SELECT change_id, change_id, now() FROM change, feed_head WHERE change_id > feed_seq RETURNING feed_seq)
+        UPDATE feed_head SET feed_seq = greatest(feed_seq, (SELECT max(feed_seq) FROM added))"""
+
+    def numbered(engine: sa.Engine, **_: Any) -> int:
+        with engine.begin() as connection:
+            if connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(feed.SEQUENCER_LOCK))):
+                connection.execute(sa.text(newer))
+        return 0
+
+    feed.sequence = numbered
+
+
+def skip_the_horizon() -> None:
+    """What is committed is given its place at once, whoever is still at work."""
+    sequence = feed.sequence
+
+    def impatient(engine: sa.Engine, **named: Any) -> int:
+        if not sa.event.contains(engine, "before_cursor_execute", _without_horizon):
+            sa.event.listen(engine, "before_cursor_execute", _without_horizon, retval=True)
+        return sequence(engine, **named)
+
+    feed.sequence = impatient
+
+
+def _without_horizon(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+    return statement.replace("pg_snapshot_xmin(", "pg_snapshot_xmax("), parameters
+
+
+def acknowledge_beyond_what_was_sent() -> None:
+    """Whatever is acknowledged, all that there is counts as read."""
+    acknowledge = feed.acknowledge
+
+    def beyond(engine: sa.Engine, *, upto: Cursor, **named: Any) -> int:
+        acknowledge(engine, upto=upto, **named)
+        return acknowledge(engine, upto=feed.head(engine), **named)
+
+    feed.acknowledge = beyond
+
+
+def believe_what_is_reported() -> None:
+    """An outcome of a change that was never sent is taken: whatever is asked of it is skipped."""
+
+    def believing(_: sa.Engine, *, outcomes: Sequence[Outcome], **__: Any) -> int:
+        return len(outcomes)
+
+    feed.report = believing
+
+
+def give_more_than_granted() -> None:
+    """Every registry is given an address, too."""
+    fetch = feed.fetch
+
+    def generous(engine: sa.Engine, **named: Any) -> FeedPage:
+        page = fetch(engine, **named)
+        tables = {
+            kind: table if "address" in table.column_names else table.append_column("address", table["subject_id"])
+            for kind, table in page.tables.items()
+        }
+        return replace(page, tables=tables)
+
+    feed.fetch = generous
+
+
+def forget_the_changes_of_a_page() -> None:
+    """Of each page the last change is missing, and the cursor goes on all the same."""
+    fetch = feed.fetch
+
+    def forgetful(engine: sa.Engine, **named: Any) -> FeedPage:
+        page = fetch(engine, **named)
+        tables = {kind: table.slice(0, max(0, table.num_rows - 1)) for kind, table in page.tables.items()}
+        return replace(page, tables=tables)
+
+    feed.fetch = forgetful
+
+
 SABOTAGES: Mapping[str, Callable[[], None]] = {
     one.__name__: one
     for one in (
@@ -146,5 +228,11 @@ SABOTAGES: Mapping[str, Callable[[], None]] = {
         land_half,
         overwrite_by_late_versions,
         land_for_another,
+        read_by_number,
+        skip_the_horizon,
+        acknowledge_beyond_what_was_sent,
+        believe_what_is_reported,
+        give_more_than_granted,
+        forget_the_changes_of_a_page,
     )
 }

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.nemesis import history as histories
-from tests.nemesis.final import Final, Held, Landing, Record, state_hash
+from tests.nemesis.feed_validators import holding_hash
+from tests.nemesis.final import Entry, Feed, Final, Held, Landing, Record, state_hash
 from tests.nemesis.history import Event, Kind
 from tests.nemesis.validators import PUSH, VALIDATORS, WELCOME, same_whatever_the_clocks, violations
 
@@ -70,8 +71,52 @@ HISTORY = [
     ok(6, SECOND, replayed=True),
     Event(t=BEGUN + 7, process="p1", type=Kind.OK, op=WELCOME, key=f"{SOURCE}/e1", value={"last_durable": 2}),
 ]
+# The feed: two transactions, of which the second changes one subject and takes the other away; one registry reads all.
+A_1, B_1, A_2, B_GONE = (
+    Entry(feed_seq=1, change_id=5, subject="a", cause="CREATED", content="w/1 a"),
+    Entry(feed_seq=2, change_id=4, subject="b", cause="CREATED", content="w/1 b"),
+    Entry(feed_seq=3, change_id=8, subject="a", cause="UPDATED", content="w/2 a"),
+    Entry(feed_seq=4, change_id=7, subject="b", cause="RETRACTED", content=None),
+)
+FEED = Feed(head=4, entries=(A_1, B_1, A_2, B_GONE), acknowledged={"population": (1, 4)})
+
+
+def did(op: str, kind: Kind, key: str = "population", **value: object) -> Event:
+    return Event(t=BEGUN + 7, process="w", type=kind, op=op, key=key, value=value)
+
+
+def page(after: int, upto: int, *entries: Entry, holding: dict[str, str], **said: object) -> Event:
+    changes = [[one.feed_seq, one.subject, one.cause, one.content] for one in entries]
+    whole = {
+        "after": [1, after], "upto": [1, upto], "head": 4, "changes": changes, "holding": holding_hash(holding),
+        "columns": ["full_name"], "granted": ["full_name"],
+    } | said  # fmt: skip
+    return did("fetch", Kind.OK, **whole)
+
+
+PAGES = [
+    page(0, 2, A_1, B_1, holding={"a": "w/1 a", "b": "w/1 b"}),
+    page(2, 4, A_2, B_GONE, holding={"a": "w/2 a"}),
+]
+FED = [
+    did("write", Kind.INVOKE, "w/1", contents=["w/1 a", "w/1 b"]),
+    did("write", Kind.OK, "w/1", change_ids=[5, 4]),
+    did("write", Kind.INVOKE, "w/2", contents=["w/2 a"]),
+    did("write", Kind.OK, "w/2", change_ids=[8, 7]),
+    *PAGES,
+    did("acknowledge", Kind.INVOKE, upto=[1, 4]),
+    did("acknowledge", Kind.OK, upto=[1, 4]),
+    did("position", Kind.OK, acknowledged=[1, 4]),
+    did("snapshot", Kind.OK, upto=[1, 4], holding=holding_hash({"a": "w/2 a"})),
+    did("lie", Kind.FAIL, lie="a cursor of its own making"),
+]
+HISTORY = [*HISTORY[:-1], *FED, HISTORY[-1]]
 FINAL = Final(
-    landings=(FIRST, SECOND), records=(OLD_A, B, NEW_A), held=(Held(batch_id=2, row=1),), provinces={SOURCE: "01"}
+    landings=(FIRST, SECOND),
+    records=(OLD_A, B, NEW_A),
+    held=(Held(batch_id=2, row=1),),
+    provinces={SOURCE: "01"},
+    feed=FEED,
 )
 
 Bad = Callable[[], tuple[list[Event], Final]]
@@ -85,7 +130,101 @@ def with_records(*records: Record) -> Final:
     return replace(FINAL, records=records)
 
 
+def with_feed(**changes: object) -> Final:
+    return replace(FINAL, feed=replace(FEED, **changes))
+
+
+def with_fed(*events: Event, of: str | None = None) -> list[Event]:
+    """The history with other events of the feed: all of those of `of`, or some more."""
+    return [*(one for one in HISTORY if one.op != of), *events]
+
+
+BAD_FEED: dict[str, tuple[str, Bad]] = {
+    "a place that is missing": ("I7 feed complete", lambda: (HISTORY, with_feed(entries=(A_1, B_1, B_GONE)))),
+    "a change that has two places": (
+        "I7 feed complete",
+        lambda: (HISTORY, with_feed(entries=(A_1, B_1, A_2, replace(B_GONE, change_id=8)))),
+    ),
+    "what nobody committed": (
+        "I7 feed complete",
+        lambda: ([*HISTORY, did("write", Kind.FAIL, "w/2")], FINAL),
+    ),
+    "a committed change that is nowhere": (
+        "I7 feed in order",
+        lambda: (HISTORY, with_feed(head=3, entries=(A_1, B_1, replace(B_GONE, feed_seq=3)))),
+    ),
+    "a transaction that is torn": (
+        "I7 feed in order",
+        lambda: (HISTORY, with_feed(entries=(A_1, replace(A_2, feed_seq=2), replace(B_1, feed_seq=3), B_GONE))),
+    ),
+    "later before earlier": (
+        "I7 feed in order",
+        lambda: (
+            HISTORY,
+            with_feed(entries=tuple(replace(one, feed_seq=n) for n, one in enumerate((A_2, B_GONE, A_1, B_1), 1))),
+        ),
+    ),
+    "a page with a gap": (
+        "I7 feed as told",
+        lambda: (with_fed(page(0, 4, A_1, A_2, B_GONE, holding={"a": "w/2 a"}), of="fetch"), FINAL),
+    ),
+    "a page out of order": (
+        "I7 feed as told",
+        lambda: (with_fed(page(0, 2, B_1, A_1, holding={"a": "w/1 a", "b": "w/1 b"})), FINAL),
+    ),
+    "a cursor beyond the feed": (
+        "I7 feed as told",
+        lambda: (with_fed(page(4, 6, holding={"a": "w/2 a"})), FINAL),
+    ),
+    "a place that was told otherwise before the epoch": (
+        "I7 feed as told",
+        lambda: (
+            with_fed(
+                page(4, 5, replace(A_2, feed_seq=5), holding={}), page(4, 5, replace(B_1, feed_seq=5), holding={})
+            ),
+            with_feed(epoch=2, begun={2: 4}),
+        ),
+    ),
+    "an end within a transaction": (
+        "I7 feed as told",
+        lambda: (with_fed(page(0, 2, A_1, B_1, holding={"a": "w/1 a", "b": "w/1 b"}, head=3)), FINAL),
+    ),
+    "a registry that holds something else": (
+        "I8 snapshot and feed",
+        lambda: (with_fed(page(2, 4, A_2, B_GONE, holding={"a": "w/2 a", "b": "w/1 b"})), FINAL),
+    ),
+    "a snapshot that is not the feed": (
+        "I8 snapshot and feed",
+        lambda: (with_fed(did("snapshot", Kind.OK, upto=[1, 2], holding=holding_hash({}))), FINAL),
+    ),
+    "a cursor that fell": (
+        "I9 cursors",
+        lambda: (
+            with_fed(did("acknowledge", Kind.INFO, upto=[1, 2]), did("position", Kind.OK, acknowledged=[1, 2])),
+            FINAL,
+        ),
+    ),
+    "a cursor that was never acknowledged": (
+        "I9 cursors",
+        lambda: (with_fed(did("position", Kind.OK, acknowledged=[1, 5])), FINAL),
+    ),
+    "an acknowledgement that is forgotten": (
+        "I9 cursors",
+        lambda: (HISTORY, with_feed(acknowledged={"population": (1, 0)})),
+    ),
+    "a lie that was believed": ("I9 cursors", lambda: (with_fed(did("lie", Kind.OK, lie="a cursor")), FINAL)),
+    "thrown away before it was read": (
+        "I9 cursors",
+        lambda: (HISTORY, with_feed(acknowledged={"population": (1, 4), "slow": (1, 0)}, entries=(B_1, A_2, B_GONE))),
+    ),
+    "a column that was not granted": (
+        "I14 granted fields",
+        lambda: (with_fed(page(4, 4, holding={"a": "w/2 a"}, columns=["full_name", "address"])), FINAL),
+    ),
+}
+
 BAD: dict[str, tuple[str, Bad]] = {
+    **BAD_FEED,
     "an acknowledged batch is gone": (
         "I1 no loss",
         lambda: (HISTORY, Final(landings=(SECOND,), records=(NEW_A,), held=FINAL.held, provinces=FINAL.provinces)),

@@ -45,7 +45,7 @@ async def send(history: History, sending: Sending, *, port: int, patience_second
             await _talk(history, sending, call, left)
         except grpc.aio.AioRpcError as error:
             fault = read_call_error(error)
-        except asyncio.InvalidStateError:  # the stream ended while we wrote
+        except (asyncio.InvalidStateError, grpc.aio.InternalError):  # the stream ended while we wrote
             fault = Fault(code=grpc.StatusCode.UNAVAILABLE, message="")
         else:
             fault = Fault(code=grpc.StatusCode.OK, message="")

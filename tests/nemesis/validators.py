@@ -7,6 +7,7 @@ everybody who looks later.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from tests.nemesis import feed_validators
 from tests.nemesis.final import SUPERSEDED, Final, Landing, Record, state_hash
 from tests.nemesis.history import Event, Kind
 
@@ -218,6 +219,12 @@ def answered(history: Sequence[Event], final: Final) -> Iterator[str]:
 
 
 VALIDATORS: Mapping[str, Validator] = {
+    "I7 feed complete": feed_validators.complete,
+    "I7 feed in order": feed_validators.ordered,
+    "I7 feed as told": feed_validators.told_as_it_is,
+    "I8 snapshot and feed": feed_validators.folded,
+    "I9 cursors": feed_validators.cursors_rise,
+    "I14 granted fields": feed_validators.only_granted,
     "I1 no loss": no_loss,
     "I2 no phantom": no_phantom,
     "I3 once": once,

@@ -43,6 +43,7 @@ class World:
             **{name: value for name, value in os.environ.items() if not name.startswith("LIENTHONG_")},
             "LIENTHONG_DATABASE_URL": self.url,
             "LIENTHONG_PORT": str(port),
+            "LIENTHONG_SEQUENCE_SECONDS": "0.05",
             **variables,
         }
         assert self.nursery.stdin is not None
@@ -88,12 +89,12 @@ class Gateway:
     listens: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, failpoint: str = "", *, options: str = "") -> None:
+    async def start(self, failpoint: str = "", *, options: str = "", **variables: str) -> None:
         """Be born and wait until it listens. `options` are those of its sessions with PostgreSQL."""
         self.listens.clear()
         self._ended = ended = asyncio.Event()
         self.is_armed = bool(failpoint)
-        variables = {"LIENTHONG_FAILPOINT": failpoint}
+        variables |= {"LIENTHONG_FAILPOINT": failpoint}
         if options:
             variables["LIENTHONG_DATABASE_URL"] = f"{self.world.url}&options={quote(options)}"
         self.pid = self.world.bear(self.port, **variables)

@@ -56,6 +56,27 @@ def test_a_traceparent_passes_through_a_process_that_is_not_seen() -> None:
     assert telemetry.current_traceparent() is None
 
 
+def test_a_trace_that_nobody_takes_has_its_id_all_the_same() -> None:
+    with telemetry.configure(service_name="gateway"):
+        with telemetry.span("call", attributes={"request_id": "no UUID"}) as call:
+            call.set(records=1)
+            first = telemetry.current_trace_id()
+            with telemetry.span("intake.land"):
+                assert telemetry.current_trace_id() == first is not None
+        with telemetry.span("call"):
+            assert telemetry.current_trace_id() not in {first, None}
+        with telemetry.span("intake.land", parent=REMOTE) as passing:
+            assert passing.traceparent == telemetry.current_traceparent() == REMOTE
+    assert telemetry.current_traceparent() is None
+
+
+def test_an_error_passes_through_a_span_that_nobody_takes() -> None:
+    with telemetry.configure(service_name="gateway"):
+        with pytest.raises(ZeroDivisionError), telemetry.span("call"):
+            raise ZeroDivisionError
+        assert telemetry.current_traceparent() is None
+
+
 def test_a_parent_that_is_no_traceparent_starts_a_trace_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
 

@@ -3,23 +3,23 @@ from itertools import combinations
 import duckdb
 import pyarrow as pa
 
-from reconciliation.blocking import RULES, BlockingRule, block, pairs_sql
-from reconciliation.candidates import RECORDS, prepare
+from reconciliation.blocking import PAIRS_SQL, BlockingRule, block
+from reconciliation.candidates import RECORDS
+from reconciliation.persons import PERSONS, RULES
 from tests.reconciliation.people import made_up, pool
 
 
 def paired(
-    records: pa.Table, *, rules: tuple[BlockingRule, ...] = RULES, parts: int = 1, teaching: bool = False
+    records: pa.Table, *, rules: tuple[BlockingRule, ...] = RULES, parts: int = 1
 ) -> tuple[list[tuple[int, int, int]], list[dict[str, object]]]:
     """(one, other, rule) of every pair, and the report."""
     with duckdb.connect() as connection:
-        prepare(connection, records)
+        PERSONS.prepare(connection, records)
         report = block(connection, rules)
-        query = pairs_sql(rules, teaching=teaching)
         found = [
             row
             for part in range(parts)
-            for row in connection.sql(query, params={"parts": parts, "part": part}).fetchall()
+            for row in connection.sql(PAIRS_SQL, params={"parts": parts, "part": part}).fetchall()
         ]
     return found, report.to_pylist()
 
@@ -27,7 +27,7 @@ def paired(
 def test_pairs_are_those_a_look_at_every_two_records_finds() -> None:
     records, _ = made_up(150, seed=8)
     with duckdb.connect() as connection:
-        prepare(connection, records)
+        PERSONS.prepare(connection, records)
         rows = connection.sql("from candidates order by row").to_arrow_table().to_pylist()
     expected = {
         (one["row"], other["row"])
@@ -53,14 +53,16 @@ def test_the_parts_together_are_the_whole() -> None:
     assert sorted(parts) == sorted(whole)
 
 
-def test_teaching_reads_no_pair_that_only_its_label_finds() -> None:
+def test_a_pair_that_only_its_label_finds_is_known_by_its_rule() -> None:
     records = pool(
         {"personal_number": "010085000123", "full_name": "Lê An", "birth_year": 1985},
         {"personal_number": "010085000123", "full_name": "Vũ Bình", "birth_year": 1990},
     )
 
-    assert len(paired(records)[0]) == 1
-    assert paired(records, teaching=True)[0] == []
+    found, _ = paired(records)
+
+    assert [rule for _, _, rule in found] == [len(RULES) - 1]
+    assert [rule.name for rule in RULES if not rule.teaches] == [RULES[-1].name]
 
 
 def test_a_block_over_its_cap_is_reported_and_left_to_the_other_rules() -> None:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciliation.candidates import RECORDS, FatalPoolError, name_words, prepare
+from reconciliation.candidates import RECORDS, FatalPoolError, name_words
+from reconciliation.persons import PERSONS
 from tests.reconciliation.people import made_up, pool
 
 
 def prepared(*rows: dict[str, object]) -> list[dict[str, object]]:
     with duckdb.connect() as connection:
-        prepare(connection, pool(*rows))
+        PERSONS.prepare(connection, pool(*rows))
         return connection.sql("from candidates order by row").to_arrow_table().to_pylist()
 
 
@@ -61,7 +62,7 @@ def test_rows_are_ranks_of_keys_whatever_the_order_of_the_input() -> None:
 
     for table in (records, backwards):
         with duckdb.connect() as connection:
-            prepare(connection, table)
+            PERSONS.prepare(connection, table)
             tables.append(connection.sql("from candidates order by row").to_arrow_table())
 
     assert tables[0].equals(tables[1])
@@ -102,16 +103,16 @@ def test_a_year_alone_is_no_birth_date() -> None:
 
 def test_an_empty_pool_is_a_pool() -> None:
     with duckdb.connect() as connection:
-        prepare(connection, RECORDS.empty_table())
+        PERSONS.prepare(connection, RECORDS.empty_table())
 
         assert connection.sql("select count(*) from candidates").fetchall() == [(0,)]
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
     with duckdb.connect() as connection, pytest.raises(FatalPoolError, match="stands twice"):
-        prepare(connection, pool({"record_key": "a|1"}, {"record_key": "a|1"}))
+        PERSONS.prepare(connection, pool({"record_key": "a|1"}, {"record_key": "a|1"}))
 
 
 def test_a_missing_column_is_refused() -> None:
-    with duckdb.connect() as connection, pytest.raises(FatalPoolError, match=r"candidates\.RECORDS"):
-        prepare(connection, pool({}).drop_columns(["cmnd"]))
+    with duckdb.connect() as connection, pytest.raises(FatalPoolError, match="schema of its linkage"):
+        PERSONS.prepare(connection, pool({}).drop_columns(["cmnd"]))

@@ -1,8 +1,9 @@
 import duckdb
 import pytest
 
-from reconciliation.candidates import prepare
-from reconciliation.comparing import COMPARISONS, VETOES, compared_sql
+from reconciliation.evidence import COMPARISONS
+from reconciliation.linkage import compared_sql
+from reconciliation.persons import PERSONS, VETOES
 from tests.reconciliation.people import pool
 
 PERSON = {
@@ -18,8 +19,8 @@ PERSON = {
 def compared(one: dict[str, object], other: dict[str, object], *others: dict[str, object]) -> dict[str, str | None]:
     """The level each comparison reaches between the first two records, and the veto; None is "not comparable"."""
     with duckdb.connect() as connection:
-        prepare(connection, pool(one, other, *others))
-        query = compared_sql("select 0 as one, 1 as other, 0::utinyint as rule")
+        PERSONS.prepare(connection, pool(one, other, *others))
+        query = compared_sql(PERSONS, "select 0 as one, 1 as other, 0::utinyint as rule")
         row = connection.sql(query).to_arrow_table().to_pylist()[0]
     names = {
         comparison.name: [None, *(level.name for level in comparison.levels)][row[comparison.name]]
@@ -102,7 +103,7 @@ def test_a_number_that_contradicts_its_own_record_weighs_less() -> None:
         PERSON | {"personal_number": "010185000123"},
         PERSON | {"personal_number": "010185000123", "sex": "male"},
     )
-    by_level = {level.name: level.weight for level in COMPARISONS[0].levels}
+    by_level = {level.name: level.weight or 0.0 for level in COMPARISONS[0].levels}
 
     reached = compared(one, other)["personal_number"]
 
@@ -168,7 +169,7 @@ def test_a_name_of_many_is_less_rare() -> None:
     few = compared(PERSON, PERSON)["rarity"]
     many = compared(PERSON, PERSON, *[PERSON for _ in range(20)])["rarity"]
 
-    assert (few, many) == ("up_to_3", "up_to_24")
+    assert (few, many) == ("up_to_2", "up_to_24")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,91 @@ def test_twins_are_vetoed(change: dict[str, object], veto: str | None) -> None:
     other = PERSON | {"personal_number": None, "full_name": "Nguyễn Thị Hoan", "household_key": "a|1"} | change
 
     assert compared(one, other)["veto"] == veto
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("Nguyễn Thị Hòa", "Nguyễn Thị Hòan", "slip_in_given"),
+        ("Nguyễn Thị Lan", "Nguyễn Thị Loan", "other_given"),
+        ("Nguyễn Thu Lan", "Nguyễn Thi Lan", "other_middle"),
+        ("Nguyễn Thị Lan", "Ngyễn Thị Lan", "slip"),
+        ("Nguyễn Thị Lan", "Ngyễn Thi Laan", "alike"),
+    ],
+)
+def test_a_slip_is_told_from_another_name_by_the_words_that_many_bear(one: str, other: str, level: str) -> None:
+    crowd = [{"full_name": name} for name in ("Nguyễn Thị Lan", "Nguyễn Thị Loan", "Nguyễn Thu Hà") for _ in range(3)]
+
+    assert compared({"full_name": one}, {"full_name": other}, *crowd)["name"] == level
+
+
+def test_names_of_few_bearers_are_told_from_those_of_many() -> None:
+    others = [{"full_name": PERSON["full_name"], "birth_year": 1900 + place} for place in range(12)]
+
+    few, many = compared(PERSON, PERSON)["bearers"], compared(PERSON, PERSON, *others)["bearers"]
+
+    assert (few, many) == ("up_to_2", "up_to_16")
+
+
+def test_a_date_that_many_of_the_given_name_have_is_less_rare() -> None:
+    others = [PERSON | {"full_name": f"Trần {middle} Hòa"} for middle in ("Văn", "Thị", "Đức", "Minh")]
+
+    reached = compared(PERSON, PERSON, *others)
+
+    assert (reached["date_rarity"], reached["rarity"]) == ("up_to_6", "up_to_2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ({"father_number": "010060000001"}, {"father_number": "010060000001", "father_name": "Lê An"}, "number"),
+        ({"father_name": "Lê Văn Hoà"}, {"father_name": "LÊ VĂN HÒA", "father_number": "010060000001"}, "name"),
+        ({"father_name": "Lê Văn An"}, {"father_name": "Lê Vna An"}, "letters"),
+        ({"father_name": "Lê Văn An"}, {"father_name": "Lê Văn Bình"}, "different"),
+        ({"father_name": "Lê Văn An"}, {"father_name": None}, None),
+        ({"father_name": "Lê Văn An"}, {"father_number": "010060000001"}, None),
+    ],
+)
+def test_relatives_are_compared_by_number_and_else_by_name(
+    one: dict[str, object], other: dict[str, object], level: str | None
+) -> None:
+    assert compared(one, other)["father"] == level
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ({"insurance_number": "0101234567"}, {"insurance_number": "0101234567"}, "equal"),
+        ({"insurance_number": "010185000123"}, {"personal_number": "010185000123"}, "personal"),
+        # Where both state the personal number, it is counted once.
+        (
+            {"insurance_number": "010185000123", "personal_number": "010185000123"},
+            {"personal_number": "010185000123"},
+            None,
+        ),
+        ({"insurance_number": "010185000123"}, {"insurance_number": "0101234567"}, None),
+    ],
+)
+def test_an_insurance_number_may_be_the_personal_number(
+    one: dict[str, object], other: dict[str, object], level: str | None
+) -> None:
+    assert compared(one, other)["insurance_number"] == level
+
+
+def test_adjacent_numbers_on_one_day_are_twins_whatever_the_name() -> None:
+    one = PERSON | {"personal_number": "010185000123"}
+
+    assert compared(one, one | {"personal_number": "010185000124"})["veto"] == "twins"
+    assert compared(one, one | {"personal_number": "010185991247"})["veto"] is None
+
+
+def test_two_usual_names_born_on_one_day_in_one_commune_are_twins() -> None:
+    crowd = [{"full_name": name} for name in ("Nguyễn Thị Lan", "Nguyễn Thị Loan") for _ in range(3)]
+    one = PERSON | {"personal_number": None, "full_name": "Nguyễn Thị Lan", "current_unit_code": "02650"}
+
+    assert compared(one, one | {"full_name": "Nguyễn Thị Loan"}, *crowd)["veto"] == "twins"
+    assert compared(one, one | {"full_name": "Nguyễn Thị Laan"}, *crowd)["veto"] is None
+    assert compared(one, one | {"full_name": "Nguyễn Thị Loan", "current_unit_code": "1"}, *crowd)["veto"] is None
 
 
 @pytest.mark.parametrize(

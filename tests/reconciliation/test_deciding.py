@@ -5,7 +5,9 @@ import pyarrow.compute as pc
 import pytest
 
 from reconciliation.candidates import RECORDS
-from reconciliation.deciding import APART, DECISIONS, LINKS, NUMBERS, PAIRS, Effort, Linked, explain, link
+from reconciliation.deciding import APART, DECISIONS, LINKS, NUMBERS, PAIRS, Linked, link
+from reconciliation.explaining import explain
+from reconciliation.pooling import Effort
 from reconciliation.weights import load_model
 from tests.reconciliation.people import made_up, pool
 
@@ -72,6 +74,40 @@ def test_thresholds_part_links_cases_and_nothing() -> None:
         ("r0", "r1"): ("case", "weight")
     }
     assert decided(link(unnumbered, model=replace(MODEL, upper=bare + 2, lower=bare + 1))) == {}
+
+
+@pytest.mark.parametrize(
+    ("stands", "below", "decision"),
+    [
+        (False, 0.0, {("r0", "r1"): ("link", "weight")}),
+        (False, 1.0, {("r0", "r1"): ("case", "weight")}),
+        (True, 0.0, {("r0", "r1"): ("link", "weight")}),
+        (True, 1.0, {("r0", "r1"): ("link", "standing")}),
+        (True, 3.0, {("r0", "r1"): ("case", "weight")}),
+    ],
+)
+def test_a_link_that_stands_is_kept_longer_than_one_is_made(
+    stands: bool, below: float, decision: dict[tuple[str, str], tuple[str, str]]
+) -> None:
+    records = pool(PERSON | {"personal_number": None}, PERSON)
+    weight = link(records, model=replace(MODEL, lower=-99.0)).decisions["weight"][0].as_py()
+    model = replace(MODEL, upper=weight + below, keep=weight + below - 2.0, lower=-99.0)
+
+    result = link(records, model=model, standing=pairs(("r1", "r0")) if stands else None)
+
+    assert decided(result) == decision
+
+
+def test_a_link_that_stands_does_not_outlive_a_veto_or_a_judgement() -> None:
+    home = {"household_key": "x|1", "personal_number": None}
+    twins = pool(PERSON | home, PERSON | home | {"full_name": "Nguyễn Thị Hoan"})
+    standing = pairs(("r0", "r1"))
+
+    vetoed = link(twins, model=replace(MODEL, keep=-99.0, lower=-99.0), standing=standing)
+    parted = link(pool(PERSON, PERSON), model=MODEL, standing=standing, cannot_link=standing)
+
+    assert decided(vetoed) == {("r0", "r1"): ("case", "veto")}
+    assert decided(parted) == {}
 
 
 def test_twins_are_a_case_and_kept_apart_however_alike() -> None:

@@ -34,7 +34,7 @@ PEOPLE = (
     person,
     other_person,
     doubtful,
-    lambda key, **said: doubtful(key, full_name="Vàng Thị Sáu", **said),
+    lambda key, **said: doubtful(key, full_name="Vàng Thị Sáu", sex="male", **said),
     lambda key, **said: other_person(key, personal_number="015180000017", **said),
 )
 KEYS = ("A", "B")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.canonical import RecordKind
 from reconciliation.golden import GOLDEN_FIELDS, golden_schema, groups, spoken_schema
-from reconciliation.surviving import differ, survive
+from reconciliation.surviving import PARTED, differ, survive
 
 SUCCESSORS = pa.schema([pa.field("subject_id", pa.string()), pa.field("replaced_by", pa.string())])
 Row = dict[str, Any]
@@ -19,6 +19,7 @@ Row = dict[str, Any]
 _values = {
     pa.string(): st.sampled_from([None, "a", "b"]),
     pa.int16(): st.sampled_from([None, 1, 2]),
+    pa.int64(): st.sampled_from([None, 1, 2]),
     pa.date32(): st.sampled_from([None, date(2020, 1, 1), date(2030, 1, 1)]),
 }
 
@@ -105,14 +106,16 @@ def fold(kind: RecordKind, previous: pa.Table, changes: pa.Table) -> dict[str, R
 @pytest.mark.parametrize("kind", list(RecordKind))
 def test_the_changes_fold_what_stood_into_what_stands_and_then_there_are_none(kind):
     @settings(max_examples=40, derandomize=True, deadline=None, database=None)
-    @given(before=said_by(kind), after=said_by(kind), merged=st.booleans())
-    def holds(before: list[Row], after: list[Row], merged: bool) -> None:
+    @given(before=said_by(kind), after=said_by(kind), merged=st.booleans(), unmerged=st.booleans())
+    def holds(before: list[Row], after: list[Row], merged: bool, unmerged: bool) -> None:
         previous = versions(kind, survive(kind, pa.Table.from_pylist(before, schema=spoken_schema(kind))), 100)
         golden = survive(kind, pa.Table.from_pylist(after, schema=spoken_schema(kind)))
         successor = [{"subject_id": "t", "replaced_by": "s"}] if merged else []
         successors = pa.Table.from_pylist(successor, schema=SUCCESSORS)
 
-        changes = differ(kind, golden, previous, successors)
+        parted = pa.table({"subject_id": pa.array(["t"] if unmerged else [], pa.string())}, schema=PARTED)
+
+        changes = differ(kind, golden, previous, successors, parted)
 
         names = ["subject_id", *GOLDEN_FIELDS[kind]]
         stands = {row["subject_id"]: row for row in golden.select(names).to_pylist()}
@@ -121,19 +124,29 @@ def test_the_changes_fold_what_stood_into_what_stands_and_then_there_are_none(ki
         assert differ(kind, golden, versions(kind, golden, 200), successors).num_rows == 0
         for change in changes.to_pylist():
             subject = change["subject_id"]
-            assert change["cause"] == cause(stood.get(subject), stands.get(subject), merged and subject == "t")
+            about_t = (merged and subject == "t", unmerged and subject == "t")
+            assert change["cause"] == cause(kind, stood.get(subject), stands.get(subject), *about_t)
             assert change["previous_change_id"] == stood.get(subject, {}).get("change_id")
             assert change["replaced_by"] == ("s" if change["cause"] == "MERGED" else None)
 
     holds()
 
 
-def cause(stood: Row | None, stands: Row | None, is_merged: bool) -> str:
+NUMBERS = {
+    RecordKind.PERSON: {"personal_number"},
+    RecordKind.HOUSEHOLD: set(),
+    RecordKind.INSURANCE: {"personal_number", "insurance_number"},
+}
+
+
+def cause(kind: RecordKind, stood: Row | None, stands: Row | None, is_merged: bool, is_unmerged: bool) -> str:
     if stood is None:
-        return "NEW"
+        return "UNMERGED" if is_unmerged else "NEW"
     if stands is None:
         return "MERGED" if is_merged else "RETRACTED"
     changed = {name for name in stands if stands[name] != stood[name]}
+    if any(stood[name] is not None and stands[name] is not None for name in changed & NUMBERS[kind]):
+        return "ID_CHANGED"
     return "RECODED" if changed == {"unit_code"} else "CORRECTED"
 
 

@@ -307,4 +307,5 @@ _FAULT_RATES = {
     "district_code", "old_code_after_merger", "date_impossible", "key_missing", "sent_twice", "resent_old",
     "resent_same", "number_lost_zero", "unit_lost_zero", "number_too_long", "invisible", "legacy_text", "wrong_list",
     "bare_unit_name", "mixed_script", "insurance_is_personal", "unlisted_sex", "clock_ahead", "period_reversed",
+    "relative_misspelt", "own_parent", "amount_negative", "amount_tenfold",
 }  # fmt: skip

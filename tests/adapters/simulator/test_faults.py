@@ -54,6 +54,7 @@ def assert_share(found: int, count: int, rate: float, what: object) -> None:
         (Fault.HOMONYM_COMMUNE, RATES.homonym_commune, EVERYTHING),
         (Fault.RETIRED_CODE, RATES.retired_code, EVERYTHING),
         (Fault.DATE_IMPOSSIBLE, RATES.date_impossible, PEOPLE),
+        (Fault.RELATIVE_MISSPELT, RATES.relative_misspelt, (RecordKind.PERSON,)),
     ],
 )
 def test_fault_has_its_rate(large_country: Country, fault: Fault, rate: float, kinds: tuple[RecordKind, ...]) -> None:

@@ -90,6 +90,11 @@ def true_people(country: Country, person: npt.NDArray[np.int64]) -> dict[str, np
         "sex": np.where(people.male[person], "male", "female").astype(object),
         "ethnic_group": people.ethnic[person].astype(object),
         "relation_to_head": country.world.relation[person],
+        **{
+            f"{relative}_{said}": np.array([one or None for one in values[relative][person]], object)
+            for said, values in (("number", country.world.relatives.numbers), ("name", country.world.relatives.names))
+            for relative in values
+        },
     }
 
 

@@ -27,10 +27,15 @@ SLIPS = {
     Fault.UNLISTED_SEX: "unlisted_sex",
     Fault.CLOCK_AHEAD: "clock_ahead",
     Fault.PERIOD_REVERSED: "period_reversed",
+    Fault.OWN_PARENT: "own_parent",
+    Fault.AMOUNT_NEGATIVE: "amount_negative",
+    Fault.AMOUNT_TENFOLD: "amount_tenfold",
 }
 NONE = replace(RATES, **dict.fromkeys(SLIPS.values(), 0.0))
 # What a slip makes another valid value of; the others leave what is held alone.
 CHANGED = {
+    "contribution_salary",
+    "father_number",
     "ethnic_group",
     "full_name",
     "head_name",

@@ -80,10 +80,43 @@ def test_household_of_a_person_is_that_of_the_register(country: Country) -> None
     assert persons["household_id"].null_count > 0
 
 
+def test_families_are_of_one_house_and_of_an_age(country: Country) -> None:
+    families, people = truth(country).families, country.world.people
+    birth = people.birth.astype("datetime64[D]").astype(np.int64)
+
+    assert families["person_id"].to_pylist() == list(range(len(people.kin)))
+    for relative, youngest in (("father", 15), ("mother", 15), ("spouse", None)):
+        known = families.filter(pc.is_valid(families[f"{relative}_id"]))
+        one, other = known["person_id"].to_numpy(), known[f"{relative}_id"].to_numpy()
+        assert len(known) > len(families) / 10
+        assert (people.household[one] == people.household[other]).all()
+        if youngest is not None:
+            assert (birth[one] - birth[other] >= youngest * 365.25).all()
+            assert (people.male[other] == (relative == "father")).all()
+    married = dict(zip(families["person_id"].to_pylist(), families["spouse_id"].to_pylist(), strict=True))
+    assert all(married[other] == one for one, other in married.items() if other is not None)
+
+
+def test_what_records_say_of_relatives_is_the_truth_or_a_fault(country: Country) -> None:
+    world = country.world
+    for relative, rows in world.relatives.rows.items():
+        for said, own in (
+            (world.relatives.names[relative], world.people.name),
+            (world.relatives.numbers[relative], world.identity.personal_number),
+        ):
+            told = np.flatnonzero((rows >= 0) & (said != ""))
+            assert len(told) > 0
+            assert (said[told] == own[rows[told]]).all()
+        made_up = world.relatives.numbers[relative][(rows < 0) & (world.relatives.numbers[relative] != "")]
+        assert not set(made_up) & set(world.identity.personal_number)
+
+
 def test_truth_is_written_as_parquet(country: Country, tmp_path: Path) -> None:
     found = truth(country)
 
     found.write(tmp_path / "truth")
 
     assert parquet.read_table(tmp_path / "truth" / "persons.parquet").to_pylist() == found.persons.to_pylist()
-    assert {path.stem for path in (tmp_path / "truth").iterdir()} == {"persons", "households", "units", "faults"}
+    assert {path.stem for path in (tmp_path / "truth").iterdir()} == {
+        *("persons", "households", "units", "families", "faults")
+    }

@@ -1,0 +1,1 @@
+"""Others' tools on the same records, each as a script of its own process."""

@@ -182,6 +182,22 @@ def test_after_the_deadline_it_goes_on_without_and_leaves_a_case(sender, engine)
     assert sender.push(version(2)).superseded == 1
 
 
+def test_a_case_closes_by_itself_when_its_version_comes_after_all(sender, engine):
+    sender.push(version(1), version(1, "B"), now=NOW - timedelta(days=1))
+    sender.push(version(3, follows=2), version(3, "B", follows=2))
+    jobs.flag_stuck_updates(engine, now=AFTER_THE_DEADLINE)
+    later = AFTER_THE_DEADLINE + timedelta(days=9)
+
+    sender.push(version(1), version(2, "B", full_name="Lò Thị Mẩy"), now=later)
+    counts = jobs.flag_stuck_updates(engine, now=later)
+    again = jobs.flag_stuck_updates(engine, now=later)
+
+    (left,) = cases.list_cases(engine, province_code="15", kind=CaseKind.MISSING_VERSION, after=0, limit=10)
+    assert left.record_keys == (f"{SOURCE}|A",)
+    assert (counts["closed.missing_version"], "closed.missing_version" in again) == (1, False)
+    assert (sender.head(), sender.head("B")) == (3, 3)
+
+
 def test_a_case_of_a_missing_version_outlives_runs(sender, engine):
     sender.push(version(3, follows=2, personal_number="015180000017", unit_code="02647"))
     jobs.flag_stuck_updates(engine, now=AFTER_THE_DEADLINE)

@@ -194,6 +194,33 @@ def test_what_copy_brings_has_to_be_of_its_batch_and_its_batch_ones_own(engine):
 
 
 @every_server
+def test_after_a_copy_of_several_messages_the_transaction_speaks_for_its_source_again(engine):
+    land(engine, MINE, "A")
+    with engine.connect() as connection:
+        batch_id = connection.scalar(sa.select(tables.batch.c.batch_id))
+    held = pa.table(
+        {
+            "batch_id": pa.array([batch_id] * 900, pa.int64()),
+            "row": pa.array(range(100, 1_000), pa.int32()),
+            "codes": ["DATE_INVALID"] * 900,
+            "raw": pa.array([bytes(1_000)] * 900),
+        }
+    )
+
+    with speaking(engine, MINE) as connection:
+        copy_in(connection, tables.quarantine, held)
+        role = connection.scalar(sa.text("SELECT current_user"))
+        count = connection.scalar(sa.select(sa.func.count()).select_from(tables.quarantine))
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            copy_in(connection, tables.quarantine, held)
+        connection.rollback()
+        again = connection.scalar(sa.text("SELECT current_user"))
+
+    assert (role, count) == (isolation.ROLE, 901)
+    assert again != isolation.ROLE
+
+
+@every_server
 def test_moves_of_others_updates_are_refused(engine):
     land(engine, MINE, "A")
     land(engine, THEIRS, "B")

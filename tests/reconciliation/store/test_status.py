@@ -1,13 +1,18 @@
 """Where an update is: found by key or by receipt, stuck once its deadline has passed, and never half of a move."""
 
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
-from reconciliation.model import Receipt, State, UpdateStatus
-from reconciliation.store import landing, lifecycle_moves, status, stuck
+from reconciliation.model import EVERYTHING, Receipt, Sight, State, UpdateAsked, UpdateStatus
+from reconciliation.store import grants, landing, lifecycle_moves, status, stuck
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 
 SOURCE = "yen-bai.population"
@@ -131,46 +136,174 @@ def test_what_waits_is_counted_by_state_and_owner(engine):
     assert stuck.by_state(engine) == {state: updates for state, _, updates in waiting}
 
 
-def test_a_move_made_while_it_is_read_is_seen_whole_or_not_at_all(engine):
+def test_the_end_of_the_history_is_the_state_while_moves_are_made(engine):
+    """One statement reads both, and so one snapshot."""
     receipt = land(engine, 1, "A")
     record_id = by_record(engine, "A").record_id
-    moves = iter([State.AWAITING_MATCH, State.AWAITING_PULL])
-
-    def interrupt(_connection, _cursor, statement, *_) -> None:
-        if "FROM update_move" in statement:
-            move(engine, record_id, next(moves))
-
-    sa.event.listen(engine, "before_cursor_execute", interrupt)
-    found = [
-        by_record(engine, "A"),
-        status.status_by_receipt(engine, receipt_id=receipt.receipt_id, row=0, now=NOW),
+    asked = [
+        UpdateAsked(sight=EVERYTHING, source_id=SOURCE, source_record_id="A"),
+        UpdateAsked(sight=EVERYTHING, receipt_id=receipt.receipt_id),
     ]
-    sa.event.remove(engine, "before_cursor_execute", interrupt)
 
-    assert [one.state for one in found] == [State.AWAITING_RECONCILIATION, State.AWAITING_MATCH]
+    with ThreadPoolExecutor(1) as pool:
+        moving = pool.submit(
+            lambda: [
+                move(engine, record_id, to) for _ in range(20) for to in (State.AWAITING_MATCH, State.AWAITING_UNIT)
+            ]
+        )
+        found = []
+        while not moving.done():
+            found += status.find(engine, asked, now=NOW)
+    moving.result()
+
+    assert found
     for one in found:
         assert one.history[-1].to_state is one.state
 
 
-def test_a_status_is_read_by_keys_only(engine):
-    """A scan of the ledger for one status would take longer with every batch that ever came."""
-    receipt = land(engine, 1, "A")
+@pytest.mark.every_server
+def test_many_questions_of_many_sights_are_answered_each_by_its_own(engine):
+    """Whoever asks beside others gets what it would get alone, in the order of the questions."""
+    sources = [SOURCE, "lao-cai.population", "yen-bai.household"]
+    receipts = {one: land(engine, 1, "A", "B", source_id=one) for one in sources}
+    sights = [
+        EVERYTHING,
+        Sight(),
+        *(Sight(source_ids=(one,)) for one in sources),
+        Sight(source_ids=tuple(sources)),
+        Sight(areas=((RecordKind.PERSON, ""),)),
+        Sight(areas=((RecordKind.PERSON, "15"), (RecordKind.HOUSEHOLD, "01"))),
+        Sight(areas=((RecordKind.INSURANCE, ""),)),
+    ]
+    asked = [
+        question
+        for sight in sights
+        for one in sources
+        for question in (
+            UpdateAsked(sight=sight, receipt_id=receipts[one].receipt_id, row=1),
+            UpdateAsked(sight=sight, receipt_id=receipts[one].receipt_id, row=2),
+            UpdateAsked(sight=sight, source_id=one, source_record_id="A"),
+            UpdateAsked(sight=sight, source_id=one, source_record_id="C"),
+            UpdateAsked(sight=sight),
+        )
+    ]
+    random.Random(1).shuffle(asked)
+
+    together = status.find(engine, asked, now=NOW)
+    alone = [status.find(engine, [one], now=NOW)[0] for one in asked]
+
+    assert together == alone
+    seen = {
+        sight: {one.source_id for one, ask in zip(together, asked, strict=True) if one and ask.sight == sight}
+        for sight in sights
+    }
+    yen_bai = {one for one in sources if source(one).province_code == "15"}
+    persons = {one for one in sources if source(one).kind is RecordKind.PERSON}
+    assert [seen[sight] for sight in sights] == [
+        set(sources),
+        set(),
+        *({one} for one in sources),
+        set(sources),
+        persons,
+        persons & yen_bai,
+        set(),
+    ]
+
+
+def test_who_lost_its_grant_sees_nothing_and_those_who_ask_beside_it_what_is_theirs(engine):
+    for one in (SOURCE, "lao-cai.population"):
+        land(engine, 1, "A", source_id=one)
+    grants.revoke(engine, SOURCE, by="tester", now=NOW)
+    asked = [
+        UpdateAsked(sight=Sight(source_ids=(one,)), source_id=one, source_record_id="A")
+        for one in (SOURCE, "lao-cai.population")
+    ]
+
+    lost, kept = status.find(engine, asked, now=NOW)
+
+    assert lost is None
+    assert kept.source_id == "lao-cai.population"
+
+
+def statements_of(engine: sa.Engine, call: Callable[[], object]) -> list[tuple[str, dict[str, object]]]:
+    """What `call` asks of the database, with its parameters."""
     asked: list[tuple[str, dict[str, object]]] = []
 
     def listen(_connection, _cursor, statement, parameters, *_) -> None:
         asked.append((statement, parameters))
 
     sa.event.listen(engine, "before_cursor_execute", listen)
-    by_record(engine, "A")
-    status.status_by_receipt(engine, receipt_id=receipt.receipt_id, row=0, now=NOW)
+    call()
     sa.event.remove(engine, "before_cursor_execute", listen)
+    return asked
 
+
+def test_many_statuses_are_read_by_one_statement_and_by_keys_only(engine):
+    """A scan of the ledger for one status would take longer with every batch that ever came."""
+    receipt = land(engine, 1, "A")
+    questions = [
+        UpdateAsked(sight=EVERYTHING, source_id=SOURCE, source_record_id="A"),
+        UpdateAsked(sight=Sight(areas=((RecordKind.PERSON, ""),)), receipt_id=receipt.receipt_id),
+    ] * 50
+
+    asked = statements_of(engine, lambda: status.find(engine, questions, now=NOW))
+
+    ((statement, parameters),) = asked
     with engine.connect() as connection:
         connection.exec_driver_sql("SET enable_seqscan = off")
-        plans = [
-            "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
-            for statement, parameters in asked
-            if statement.startswith("SELECT")
-        ]
-    assert len(plans) == 8
-    assert [plan for plan in plans if "Seq Scan" in plan] == []
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+    assert "Seq Scan" not in plan
+    assert plan.count("Index") >= 5
+
+
+def test_what_is_unknown_and_what_is_anothers_are_one_query_of_one_form(engine):
+    """The statement is the same to the letter; of a record that is not the caller's nothing at all is looked up."""
+    theirs = land(engine, 1, "A", source_id="lao-cai.population")
+    sight = Sight(source_ids=(SOURCE,))
+
+    asked = [
+        statements_of(
+            engine,
+            lambda receipt_id=receipt_id: status.find(
+                engine, [UpdateAsked(sight=sight, receipt_id=receipt_id)], now=NOW
+            ),
+        )
+        for receipt_id in (theirs.receipt_id, uuid4())
+    ]
+
+    unlike = [[{k: v for k, v in given.items() if k != "receipt_ids"} for _, given in one] for one in asked]
+    assert [statement for statement, _ in asked[0]] == [statement for statement, _ in asked[1]]
+    assert unlike[0] == unlike[1]
+
+
+def test_the_second_wall_stands_though_the_statement_would_show_everything(engine, monkeypatch):
+    """A fault in what the statement says of sights shows a source no other's update: the database hides the rows."""
+    receipts = [land(engine, 1, "A", source_id=one) for one in (SOURCE, "lao-cai.population")]
+    monkeypatch.setattr(status, "_rights", lambda _: iter(["all"]))
+
+    own, others = (
+        status.find(engine, [UpdateAsked(sight=Sight(source_ids=(SOURCE,)), receipt_id=one.receipt_id)], now=NOW)[0]
+        for one in receipts
+    )
+
+    assert own.source_id == SOURCE
+    assert others is None
+
+
+def test_a_reader_goes_on_after_its_connection_was_lost(engine):
+    land(engine, 1, "A")
+    asked = [UpdateAsked(sight=EVERYTHING, source_id=SOURCE, source_record_id="A")]
+    with closing(status.Reader()) as reader:
+        before = reader.find(engine, asked, now=NOW)
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+
+        after = reader.find(engine, asked, now=NOW)
+
+    assert after == before
+    assert after[0] is not None

@@ -12,7 +12,7 @@ from gateway import caps
 from reconciliation.golden import GOLDEN_FIELDS, golden_schema
 from reconciliation.lifecycle import TERMINAL
 from reconciliation.model import CaseKind, Decision, OutcomeKind, State
-from reconciliation.store import feed, tables
+from reconciliation.store import feed, feed_pages, tables
 from reconciliation.store.tables import SQL_TYPES
 from tests.reconciliation.store.landings import NOW
 
@@ -70,7 +70,7 @@ def test_a_golden_table_has_the_golden_columns(kind):
 
     assert found.pop("change_id") is sa.BigInteger
     assert found == {field.name: type(SQL_TYPES[field.type]) for field in golden_schema(kind)}
-    assert {name: feed.arrow_type(tables.golden_tables[kind].c[name]) for name in GOLDEN_FIELDS[kind]} == dict(
+    assert {name: feed_pages.arrow_type(tables.golden_tables[kind].c[name]) for name in GOLDEN_FIELDS[kind]} == dict(
         GOLDEN_FIELDS[kind]
     )
 

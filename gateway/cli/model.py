@@ -1,0 +1,90 @@
+"""`lienthong model`: what a linkage model weighs, what another would change, and Splink's file of it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.options import Json
+from gateway.cli.saying import json_line, rows, say
+from gateway.cli.store import open_store
+from reconciliation import jobs
+from reconciliation.exchanging import export_model, import_model
+from reconciliation.model_changes import ModelChange, compare_models
+from reconciliation.weights import Model, load_model, save_model
+
+app = typer.Typer(no_args_is_help=True)
+
+ModelFile = Annotated[Path | None, typer.Option(help="Tệp mô hình; mặc định: của bản phát hành · Default: the shipped")]
+_SHOWN = 15
+
+
+@app.command("export")
+def export(
+    to: Annotated[Path, typer.Argument(help="Tệp Splink sẽ ghi · Splink's file to write")],
+    *,
+    model: ModelFile = None,
+) -> None:
+    """Ghi mô hình cho Splink. Write a model as Splink reads it."""
+    settings = export_model(load_model(model))
+    to.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    say(f"Đã ghi {to.name}", f"{to.name} is written; vetoes and thresholds stay here")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Tệp của Splink · Splink's file")],
+    to: Annotated[Path, typer.Argument(help="Tệp mô hình sẽ ghi · The model file to write")],
+    *,
+    like: ModelFile = None,
+) -> None:
+    """Đọc mô hình của Splink. Read a model of Splink; thresholds are those of `--like`."""
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    save_model(import_model(settings, like=load_model(like), name=to.stem), to)
+    say(f"Đã ghi {to.name}", f"{to.name} is written; ask `lienthong model compare {to.name}` before it is used")
+
+
+@app.command("compare")
+def compare(
+    after: Annotated[Path, typer.Argument(help="Mô hình mới · The new model")],
+    *,
+    model: ModelFile = None,
+    province: Annotated[
+        str | None, typer.Option(help="Mã tỉnh: so trên dữ liệu đang có · On what stands there")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """So hai mô hình trước khi dùng. Say what a new model would change before it is used."""
+    before, new = load_model(model), load_model(after)
+    change = _on_what_stands(before, new, province) if province else compare_models(before, new)
+    if as_json:
+        json_line(change)
+    else:
+        _show(change, is_on_records=province is not None)
+
+
+def _on_what_stands(before: Model, after: Model, province_code: str) -> ModelChange:
+    with open_store() as engine:
+        return jobs.compare_model(engine, before, after, province_code=province_code, now=datetime.now(UTC))
+
+
+def _show(change: ModelChange, *, is_on_records: bool) -> None:
+    say(f"{change.before} thành {change.after}", f"{change.before} becomes {change.after}")
+    rows(("", "trước · before", "sau · after"), [(name, *values) for name, values in change.thresholds.items()])
+    rows(
+        ("so sánh · comparison", "mức · level", "trước · before", "sau · after"),
+        [(one.comparison, one.level, one.before, one.after) for one in change.levels[:_SHOWN]],
+    )
+    if not is_on_records:
+        return
+    rows(
+        ("trước · before", "sau · after", "cặp · pairs"),
+        [(one.before, one.after, one.pairs) for one in change.pairs],
+    )
+    say(
+        f"{change.records_moved} hồ sơ đổi người; {change.subjects_before} thành {change.subjects_after} người",
+        f"{change.records_moved} records would have another subject; {change.subjects_before} subjects become "
+        f"{change.subjects_after}",
+    )

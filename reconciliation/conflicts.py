@@ -1,0 +1,191 @@
+"""The closed catalogue of what no rule may decide: how grave it is, what it means, and what shows it.
+
+What can be decided is in review.DECISIONS, who is asked in detecting.HOLDS and lifecycle.WAITING; docs/conflicts.md is
+written from the four.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from reconciliation.model import CaseKind
+
+
+class Gravity(StrEnum):
+    """What a wrong or late decision does."""
+
+    HIGH = "high"  # somebody loses a right, or is taken for somebody else
+    MEDIUM = "medium"  # a record goes to the wrong place, or not on
+    LOW = "low"  # two sources disagree, and nothing is held back for long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """One kind of question, in both languages. `evidence` says what a case of it shows, never a person's values."""
+
+    gravity: Gravity
+    vi: str
+    en: str
+    question_vi: str  # what a steward is asked
+    question_en: str
+    evidence_vi: str
+    evidence_en: str
+
+
+CATALOGUE: Mapping[CaseKind, Conflict] = MappingProxyType(
+    {
+        CaseKind.AMBIGUOUS_UNIT: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Xã cũ đã chia cho nhiều đơn vị mới; chưa rõ người này thuộc đơn vị nào.",
+            en="The former commune was divided among several units; to which one the person belongs is not known.",
+            question_vi="Xã cũ đã chia cho nhiều xã mới: bản ghi thuộc xã nào?",
+            question_en="The former unit was divided: to which of its successors does the record belong?",
+            evidence_vi="mã đã gửi, các đơn vị có thể, căn cứ pháp lý, điều gì sẽ quyết định",
+            evidence_en="the code sent, the candidates, the legal basis, what would decide",
+        ),
+        CaseKind.UNKNOWN_UNIT: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Mã hoặc tên đơn vị không có trong danh mục nào.",
+            en="The unit's code or name is on no list.",
+            question_vi="Mã xã không có trong danh mục nào: bản ghi thuộc xã nào?",
+            question_en="No list has the unit's code: to which unit does the record belong?",
+            evidence_vi="mã đã gửi và danh mục đã tra",
+            evidence_en="the code sent and the lists that were asked",
+        ),
+        CaseKind.DOUBTFUL_MATCH: Conflict(
+            gravity=Gravity.HIGH,
+            vi="Hai hồ sơ có thể là một người, chưa đủ chắc để tự ghép.",
+            en="Two records may be one person, not surely enough to join them by rule.",
+            question_vi="Hai bản ghi là một người?",
+            question_en="Are the two records one person?",
+            evidence_vi="trọng số của từng phép so sánh và lý do chưa ghép",
+            evidence_en="the weight of each comparison, and why they were not joined",
+        ),
+        CaseKind.TWO_UNITS_ONE_PERSON: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Hai đơn vị cùng nhận một người là cư dân.",
+            en="Two units claim one person as a resident.",
+            question_vi="Một người ở hai xã: xã nào đúng?",
+            question_en="One person is in two units: which is right?",
+            evidence_vi="các đơn vị và hồ sơ mới nhất",
+            evidence_en="the units, and which record is the newest",
+        ),
+        CaseKind.ONE_NUMBER_TWO_PEOPLE: Conflict(
+            gravity=Gravity.HIGH,
+            vi="Hai người mang cùng một số định danh.",
+            en="Two people bear one personal number.",
+            question_vi="Hai người chung một số định danh: là một người hay ghi sai số?",
+            question_en="Two people have one personal number: are they one, or is a number wrong?",
+            evidence_vi="các hồ sơ mang số đó, chia theo người",
+            evidence_en="the records that bear the number, by person",
+        ),
+        CaseKind.BOOK_AGAINST_REGISTER: Conflict(
+            gravity=Gravity.LOW,
+            vi="Sổ bảo hiểm trái với dữ liệu dân cư.",
+            en="An insurance book contradicts the population register.",
+            question_vi="Sổ bảo hiểm khác sổ dân cư: bên nào đúng?",
+            question_en="An insurance book differs from the register: which is right?",
+            evidence_vi="các trường khác nhau",
+            evidence_en="the fields that differ",
+        ),
+        CaseKind.TWO_INSURANCE_BOOKS: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Một người có hai sổ bảo hiểm.",
+            en="One person has two insurance books.",
+            question_vi="Một người có hai sổ bảo hiểm?",
+            question_en="Does one person have two insurance books?",
+            evidence_vi="số sổ và các mục của từng sổ",
+            evidence_en="how many books, and the entries of each",
+        ),
+        CaseKind.OVERLAPPING_PERIODS: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Hai thời gian tham gia của cùng một sổ và chế độ trùng lên nhau.",
+            en="Two periods of one insurance book and scheme overlap.",
+            question_vi="Các thời hạn của một sổ bảo hiểm trùng nhau: thời hạn nào sai?",
+            question_en="Periods of one insurance book overlap: which of them is wrong?",
+            evidence_vi="chế độ và các hồ sơ khai thời gian trùng",
+            evidence_en="the scheme, and the records whose periods overlap",
+        ),
+        CaseKind.CIRCULAR_RELATIONS: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Quan hệ cha mẹ con không thể có: là cha mẹ của chính mình, thành vòng, hoặc cách tuổi quá ít.",
+            en="Relatives who cannot be: somebody's own parent, a circle, or a parent too near in age.",
+            question_vi="Quan hệ cha mẹ con này không thể có: quan hệ nào sai?",
+            question_en="These relatives cannot be: which relation is wrong?",
+            evidence_vi="lý do, quan hệ, số người trong vòng hoặc số tháng cách tuổi",
+            evidence_en="the reason, the relation, the people in the circle or the months between the births",
+        ),
+        CaseKind.DEATH_THEN_UPDATE: Conflict(
+            gravity=Gravity.HIGH,
+            vi="Có cập nhật sau ngày mất, hai ngày mất, hoặc bỏ ngày mất đã khai.",
+            en="An update after the day of death, two days of death, or a death that is taken back.",
+            question_vi="Người đã khai tử lại có cập nhật, hoặc ngày mất khác nhau: điều gì đúng?",
+            question_en="Somebody who died is updated, or died on two days: what is right?",
+            evidence_vi="lý do và hồ sơ nào khai ngày mất",
+            evidence_en="the reason, and which records say a day of death",
+        ),
+        CaseKind.TWO_PROVINCES_ONE_PERSON: Conflict(
+            gravity=Gravity.HIGH,
+            vi="Một người có ở hai tỉnh hiện nay.",
+            en="One person stands in two of today's provinces.",
+            question_vi="Tỉnh khác đã công bố người này: tỉnh này có giữ bản ghi không?",
+            question_en="Another province has published this person: does the record stand here?",
+            evidence_vi="tỉnh kia và người mà tỉnh đó đã công bố",
+            evidence_en="the other province, and whom it has published",
+        ),
+        CaseKind.REFUSED_BY_REGISTRY: Conflict(
+            gravity=Gravity.HIGH,
+            vi="Cơ sở dữ liệu quốc gia từ chối một thay đổi.",
+            en="A national registry refused a change.",
+            question_vi="Cơ sở dữ liệu quốc gia từ chối: gửi lại hay chấp nhận?",
+            question_en="A registry refused the change: send it again, or accept that?",
+            evidence_vi="cơ sở dữ liệu, vị trí trong dòng thay đổi, mã lý do",
+            evidence_en="the registry, the place in the feed, its reason code",
+        ),
+        CaseKind.MISSING_VERSION: Conflict(
+            gravity=Gravity.LOW,
+            vi="Phiên bản trước của hồ sơ đã được nhắc đến nhưng không đến trong hạn.",
+            en="An earlier version of the record was told of and did not come in time.",
+            question_vi="Thiếu phiên bản mà bản cập nhật nối tiếp: dùng bản này hay bỏ?",
+            question_en="The version that the update follows never came: use the update, or withdraw it?",
+            evidence_vi="phiên bản thiếu và phiên bản theo sau",
+            evidence_en="the version that is missing and the one that follows it",
+        ),
+    }
+)
+
+
+def render_markdown() -> str:
+    """The catalogue as docs/conflicts.md, which a test keeps current."""
+    from reconciliation import lifecycle  # noqa: PLC0415 - only the page needs the others' tables
+    from reconciliation.detecting import HOLDS  # noqa: PLC0415
+    from reconciliation.review import DECISIONS, NEEDS_APPROVAL  # noqa: PLC0415
+
+    lines = [
+        "# What no rule may decide",
+        "",
+        "Written from `reconciliation/conflicts.py`, `review.py`, `detecting.py` and `lifecycle.py`;",
+        '`make test ARGS="--accept tests/reconciliation"` writes it again. Each kind is a case of the queue',
+        "(`lienthong queue`) with evidence, an owner and a deadline; the updates it is about wait meanwhile. A",
+        "decision is appended with its reason, holds in every later run and can be reversed. Where two persons are",
+        "needed, a decision is a proposal until a second one approves it.",
+        "",
+        "| kind | gravity | meaning | nghĩa | evidence | decided as | by | working days | two persons |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind, one in CATALOGUE.items():
+        waiting = lifecycle.WAITING[HOLDS[kind]]
+        cells = (
+            f"`{kind}`",
+            one.gravity,
+            one.en,
+            one.vi,
+            one.evidence_en,
+            ", ".join(f"`{decision}`" for decision in sorted(DECISIONS[kind])),
+            waiting.role,
+            str(waiting.working_days),
+            "yes" if kind in NEEDS_APPROVAL else "",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,82 @@
+"""Persons: which pairs of records are worth comparing, what is compared and what forbids a link, in one declaration."""
+
+from reconciliation.blocking import BlockingRule
+from reconciliation.candidates import RECORDS, count, derive
+from reconciliation.comparing import Veto
+from reconciliation.evidence import ADJACENT, COMPARISONS, ONE_BOOK, OTHERS, PERSONAL_NUMBER, UNUSUAL
+from reconciliation.linkage import Linkage, Lookup
+
+# `name_letters` are the letters of a name in alphabetical order: words in another order, a lost space and two letters
+# changed over leave it as it is.
+RULES: tuple[BlockingRule, ...] = (
+    BlockingRule(name="insurance_number", columns=("insurance_number",), cap=40),
+    BlockingRule(name="cmnd", columns=("cmnd",), cap=40),
+    BlockingRule(name="given_name_birth_date", columns=("given_bare", "birth_date")),
+    BlockingRule(name="name_unit", columns=("name_letters", "unit")),
+    BlockingRule(name="name_former_unit", columns=("name_letters", "former_unit")),
+    BlockingRule(name="name_birth_year", columns=("name_letters", "birth_year")),
+    BlockingRule(name="initials_birth_date", columns=("initials", "birth_date")),
+    BlockingRule(name="initials_birth_year_unit", columns=("initials", "birth_year", "unit")),
+    BlockingRule(name="household_birth_date", columns=("household", "birth_date")),
+    BlockingRule(name="personal_number", columns=("any_number",), cap=40, teaches=False),
+)
+
+_ONE_FAMILY = (
+    f"(l.household = r.household or {OTHERS} >= 1 or ({ONE_BOOK}) "
+    "or l.father_name = r.father_name or l.mother_name = r.mother_name)"
+)
+_ONE_PLACE = "coalesce(l.unit = r.unit or l.former_unit = r.former_unit, false)"
+_OTHER_NAME = "l.name_set <> r.name_set and l.name_letters <> r.name_letters and l.name_unspaced <> r.name_unspaced"
+_OTHER_GIVEN = "l.given_bare <> r.given_bare"
+_NO_NUMBER_AGREES = " and ".join(
+    f"coalesce(l.{number} <> r.{number}, true)" for number in ("personal_number", "insurance_number")
+)
+_OTHER_MARKS = "(l.name_bare = r.name_bare and l.given <> r.given and l.is_marked and r.is_marked)"
+_TWINS = (
+    f"({ADJACENT} and l.number_serial <> r.number_serial) "
+    f"or ((({_OTHER_NAME} and ({_OTHER_GIVEN} or not {UNUSUAL})) or {_OTHER_MARKS}) and {_ONE_FAMILY}) "
+    f"or ({_OTHER_NAME} and {_OTHER_GIVEN} and not {UNUSUAL} and {_ONE_PLACE})"
+)
+# Whoever shares a home shares evidence that is not about the person. An equal number of either kind outranks likeness.
+VETOES: tuple[Veto, ...] = (
+    Veto(
+        name="twins",
+        when=f"l.birth_date = r.birth_date and ({_TWINS}) and {_NO_NUMBER_AGREES}",
+        vi="cùng ngày sinh, cùng gia đình, khác tên: có thể là sinh đôi",
+        en="same birth date and family, other name: possibly twins",
+    ),
+    Veto(
+        name="generations",
+        when="abs(l.birth_year - r.birth_year) > 12 and not coalesce(l.birth_month = r.birth_month "
+        f"and l.birth_day = r.birth_day, false) and l.name_set = r.name_set and {_ONE_FAMILY} and {_NO_NUMBER_AGREES}",
+        vi="cùng họ tên, cùng gia đình, năm sinh cách xa nhau: có thể là hai thế hệ",
+        en="same name and family, birth years far apart: possibly two generations",
+    ),
+)
+
+
+PERSONS = Linkage(
+    name="persons",
+    records=RECORDS,
+    derive=derive,
+    count=count,
+    comparisons=COMPARISONS,
+    rules=RULES,
+    vetoes=VETOES,
+    label=PERSONAL_NUMBER.name,
+    equal=("equal", "equal_contradicted"),
+    joins="left join kin on kin.one = least(l.household, r.household) "
+    "and kin.other = greatest(l.household, r.household)",
+    lookups=(
+        Lookup(
+            reads="kin.shared",
+            column="kin_homes",
+            column_sql="(select map_from_entries(list({'k': home, 'v': shared} order by home)) from ("
+            "select one, other as home, shared from kin union all select other, one, shared from kin) "
+            "where one = l.household)",
+            between="l.kin_homes[r.household]",
+        ),
+    ),
+    numbers="select record_key, personal_number from candidates "
+    "where personal_number is not null and coalesce(number_agrees, false) order by row",
+)

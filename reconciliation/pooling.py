@@ -1,0 +1,77 @@
+"""Records of one pool ──► every pair worth it, compared once: what teaching counts and deciding weighs.
+
+Pairs are made and compared in portions, and only the levels they reach are kept, so that memory is bounded.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconciliation.blocking import PAIRS_SQL, block
+from reconciliation.linkage import Linkage, compared_sql
+from reconciliation.persons import PERSONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What linking may take: threads, memory of the engine, and pairs compared at a time."""
+
+    threads: int = 2
+    memory_megabytes: int = 768
+    pairs_at_a_time: int = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The engine with `candidates` and `compared`: (one, other, rule, veto, a level per comparison), one < other."""
+
+    connection: duckdb.DuckDBPyConnection
+    linkage: Linkage
+    records: int
+    blocks: pa.Table  # blocking.BLOCKS
+
+
+def connect(effort: Effort, folder: Path) -> duckdb.DuckDBPyConnection:
+    """An engine of its own, in memory, within the stated bounds; what has no room there waits in `folder`."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": effort.threads,
+        "memory_limit": f"{effort.memory_megabytes}MB",
+        "temp_directory": str(folder),
+        "preserve_insertion_order": False,  # whatever leaves the engine is sorted by its keys
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+@contextmanager
+def pooled(records: pa.Table, *, linkage: Linkage = PERSONS, effort: Effort | None = None) -> Iterator[Pool]:
+    """Compare all pairs of the records (linkage.records); at the end the engine is closed and nothing of it is left."""
+    effort = effort or Effort()
+    with prepared(records, linkage=linkage, effort=effort) as connection:
+        blocks = block(connection, linkage.rules)
+        compare(connection, linkage, blocks, effort)
+        yield Pool(connection=connection, linkage=linkage, records=records.num_rows, blocks=blocks)
+
+
+@contextmanager
+def prepared(records: pa.Table, *, linkage: Linkage, effort: Effort) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine with `candidates` of the records, of which no pair is made yet."""
+    with TemporaryDirectory(prefix="lienthong-linkage-") as folder, connect(effort, Path(folder)) as connection:
+        linkage.prepare(connection, records)
+        pa.default_memory_pool().release_unused()  # the columns that the engine has read
+        yield connection
+
+
+def compare(connection: duckdb.DuckDBPyConnection, linkage: Linkage, blocks: pa.Table, effort: Effort) -> None:
+    """Create `compared` of all pairs of `postings`."""
+    pairs = pc.sum(blocks["pairs"]).as_py() or 0
+    parts = 1 + pairs // effort.pairs_at_a_time
+    query = compared_sql(linkage, PAIRS_SQL)
+    for part in range(parts):
+        verb = "insert into compared" if part else "create temp table compared as"
+        connection.execute(f"{verb} {query}", {"parts": parts, "part": part})
