@@ -43,7 +43,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     takes_long = any(place in (config.rootpath / one).parents for place in asked for one in FIRST)
     if not takes_long or config.option.keyword or config.getoption("--accept"):
         return 0
-    return min(len(os.sched_getaffinity(0)) + 1, MOST)
+    return min(len(os.sched_getaffinity(0)), MOST)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,27 +12,28 @@ from tests.nemesis.world import World, world
 
 @dataclass(frozen=True)
 class Hunt:
-    """From which seed on, within how many, and who has to notice."""
+    """From which seed on, and who has to notice. Most are noticed by the first seed; a busy machine may need more."""
 
     first_seed: int
-    within: int
     noticed_by: frozenset[str]  # one of these validators has to
 
 
+MOST_SEEDS = 6
+
 HUNTS = {
     # What was acknowledged is lost, or lands anew when it is sent again.
-    "acknowledge_before_commit": Hunt(1, 5, frozenset({"I1 no loss", "I4 same verdict"})),
-    "ignore_the_ledger": Hunt(1, 3, frozenset({"I3 once"})),
-    "trust_the_sender_clock": Hunt(4, 1, frozenset({"I15 clock-free"})),
-    "land_half": Hunt(4, 1, frozenset({"I5 whole batches"})),
-    "overwrite_by_late_versions": Hunt(4, 1, frozenset({"I6 versions rise"})),
-    "land_for_another": Hunt(4, 1, frozenset({"I14 isolated"})),
-    "read_by_number": Hunt(4, 1, frozenset({"I7 feed complete"})),
-    "skip_the_horizon": Hunt(4, 2, frozenset({"I7 feed in order"})),
-    "acknowledge_beyond_what_was_sent": Hunt(4, 1, frozenset({"I9 cursors"})),
-    "believe_what_is_reported": Hunt(9, 1, frozenset({"I9 cursors"})),
-    "give_more_than_granted": Hunt(4, 1, frozenset({"I14 granted fields"})),
-    "forget_the_changes_of_a_page": Hunt(4, 1, frozenset({"I8 snapshot and feed"})),
+    "acknowledge_before_commit": Hunt(1, frozenset({"I1 no loss", "I4 same verdict"})),
+    "ignore_the_ledger": Hunt(1, frozenset({"I3 once"})),
+    "trust_the_sender_clock": Hunt(4, frozenset({"I15 clock-free"})),
+    "land_half": Hunt(4, frozenset({"I5 whole batches"})),
+    "overwrite_by_late_versions": Hunt(4, frozenset({"I6 versions rise"})),
+    "land_for_another": Hunt(4, frozenset({"I14 isolated"})),
+    "read_by_number": Hunt(4, frozenset({"I7 feed complete"})),
+    "skip_the_horizon": Hunt(4, frozenset({"I7 feed in order"})),
+    "acknowledge_beyond_what_was_sent": Hunt(4, frozenset({"I9 cursors"})),
+    "believe_what_is_reported": Hunt(9, frozenset({"I9 cursors"})),
+    "give_more_than_granted": Hunt(4, frozenset({"I14 granted fields"})),
+    "forget_the_changes_of_a_page": Hunt(4, frozenset({"I8 snapshot and feed"})),
 }
 
 
@@ -51,7 +52,7 @@ def test_a_broken_promise_is_noticed(place: World, sabotage: str) -> None:
     hunt, sabotaged = HUNTS[sabotage], replace(place, sabotage=sabotage)
     noticed: set[str] = set()
 
-    for seed in range(hunt.first_seed, hunt.first_seed + hunt.within):
+    for seed in range(hunt.first_seed, hunt.first_seed + MOST_SEEDS):
         noticed |= {name for outcome in run_seed(sabotaged, seed) for name, _ in outcome.violations}
         if hunt.noticed_by & noticed:
             break
