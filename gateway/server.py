@@ -54,6 +54,7 @@ INTAKE, STATUS, FEED, UNITS = (
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE = ""  # the name by which health is asked of the gateway as a whole
 ON_THE_STORE = (WHOLE, INTAKE, STATUS, FEED)  # what cannot be served without the database
+_CALLS_NOT_TAKEN_UP = 20_000  # each takes some KiB
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,10 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", caps.MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", caps.MAX_MESSAGE_BYTES),
+        # Of calls that nobody has taken up yet gRPC cancels some from the first figure on and all from the second, with
+        # no word why. Ours are refused by name and with a time to come again, so they have to reach us.
+        ("grpc.server.max_pending_requests", _CALLS_NOT_TAKEN_UP),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * _CALLS_NOT_TAKEN_UP),
         ("grpc.max_concurrent_streams", settings.push_streams + 64),  # of one connection; pushes have their own cap
         ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", min(20_000, _ms(settings.keepalive_seconds))),

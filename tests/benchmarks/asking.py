@@ -27,7 +27,7 @@ from reconciliation.store.copying import these
 from reconciliation.store.engine import connect, migrate, transaction
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 
-CALLERS = (1, 32, 256)
+CALLERS = (1, 32, 256, 2_000)
 BATCHES, ROWS = 20, 1_000
 HOT = 500  # updates that all ask about
 WATCHES = 10_000

@@ -14,11 +14,11 @@ from adapters.canonical import RecordKind
 from gateway import server
 from gateway.client import IntakeClient, Landed, Outgoing, connect
 from gateway.settings import Settings
-from gateway.v1 import intake_pb2, intake_pb2_grpc
+from gateway.v1 import intake_pb2, intake_pb2_grpc, units_pb2, units_pb2_grpc
 from gateway.wire.faults import read_call_error, read_status
 from reconciliation.model import BatchFormat
 from tests.gateway.batches import EXPORTED_ON, JSONL_SOURCE, TYPED_SOURCE, hello, message, people, typed
-from tests.gateway.conftest import NOW, Spawn, free_port
+from tests.gateway.conftest import NOW, Serve, Spawn, free_port
 
 MIB = 1 << 20
 TWO_MILLION_EMPTIES = b"\x0a\x00" * 2_000_000
@@ -160,3 +160,17 @@ def test_34_sources_that_reconnect_at_once_beside_a_greedy_one_all_get_in(engine
     assert len(refused) == 12
     assert {one.reason for one in refused} == {"STREAMS_EXHAUSTED"}
     assert len({one.retry_seconds for one in refused}) > 6, "each is told another moment"
+
+
+def test_many_calls_at_once_wait_for_their_turn(serve: Serve) -> None:
+    """More than gRPC by itself lets wait, of which it would cancel some and say no word."""
+
+    async def run() -> list[Any]:
+        async with serve(push_streams=5_000) as channel:  # the cap of one connection grows with it
+            units = units_pb2_grpc.UnitsServiceStub(channel)
+            asked = [units.GetUnit(units_pb2.GetUnitRequest(code="00004"), timeout=50) for _ in range(2_500)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    told = {type(one).__name__ for one in asyncio.run(run())}
+
+    assert told == {"GetUnitResponse"}
