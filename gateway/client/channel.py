@@ -11,6 +11,7 @@ from gateway.client.renewing import RenewingChannel
 from gateway.v1 import SERVICE_CONFIG
 
 DEADLINE_SECONDS = 30.0  # of a unary call
+CONNECT_SECONDS = 15.0
 KEEPALIVE_SECONDS = 30.0  # of silence until the line is asked whether it lives; two thirds of that again for its answer
 
 
@@ -33,7 +34,8 @@ async def connect(
         ("grpc.http2.ping_timeout_ms", round(keepalive_seconds * 5000 / 3)),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.min_reconnect_backoff_ms", 200),
+        # In spite of its name: for how long an attempt may take. TCP, TLS and HTTP/2 are four round trips.
+        ("grpc.min_reconnect_backoff_ms", round(CONNECT_SECONDS * 1000)),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.dns_min_time_between_resolutions_ms", 2_000),  # a gateway that moved is found again in seconds
     ]

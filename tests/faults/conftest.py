@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.replicas import prepared
-from tests.gateway.conftest import serve, spawn
+from tests.gateway.conftest import certified, serve, spawn
 
-__all__ = ["serve", "spawn"]
+__all__ = ["certified", "serve", "spawn"]
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from tests.faults.line import Line, Way, line_to
 from tests.faults.naming import name_server
 from tests.faults.pushing import batches, landed, push
 from tests.gateway.batches import JSONL_SOURCE, hello, outgoing, people
+from tests.gateway.certificates import Certified
 from tests.gateway.conftest import Serve, free_port
 
 
@@ -134,6 +135,23 @@ def test_f25_a_bad_line_finishes_sends_little_twice_and_never_goes_back(serve: S
     assert sent <= 1.3 * payload
     assert [progress.answered for progress in told] == list(range(1, 61))
     assert all(a.sent <= b.sent and a.connections <= b.connections for a, b in pairwise(told))
+
+
+def test_f25_a_far_line_is_given_the_time_to_connect(serve: Serve, certified: Certified) -> None:
+    """TCP, TLS and HTTP/2 take four round trips of 800 ms; cut short, each attempt would end where the last one did."""
+    port = free_port()
+
+    async def run() -> int:
+        async with (
+            serve(port=port, tls=certified),
+            line_to(port) as line,
+            connect(f"127.0.0.1:{line.port}", credentials=certified.operator) as channel,
+        ):
+            line.requests.latency_seconds = line.replies.latency_seconds = 0.4
+            await UnitsClient(channel).unit("00004")
+            return line.connections
+
+    assert asyncio.run(run()) == 1
 
 
 def test_f26_a_sender_whose_line_has_gone_silent_is_told_by_its_keepalive(serve: Serve, engine: sa.Engine) -> None:
