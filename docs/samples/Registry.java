@@ -61,7 +61,8 @@ public final class Registry {
             FeedServiceGrpc.FeedServiceBlockingStub calls =
                     FeedServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
             calls.acknowledge(AcknowledgeRequest.newBuilder().setConsumerId(consumer).setCursor(cursor).build());
-            calls.report(ReportRequest.newBuilder().setConsumerId(consumer).addAllOutcomes(outcomes).build());
+            calls.report(ReportRequest.newBuilder()
+                    .setConsumerId(consumer).setCursor(cursor).addAllOutcomes(outcomes).build());
         }
         return cursor;
     }

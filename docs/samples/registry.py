@@ -58,7 +58,7 @@ async def apply_all(client: FeedClient, ours: sqlite3.Connection, *, once: bool)
             ours.commit()  # what a page said and how far we are: both or neither
             await client.acknowledge(answer.next_cursor)
             if outcomes:
-                await client.report(outcomes)
+                await client.report(outcomes, cursor=answer.next_cursor)
 
 
 def apply(ours: sqlite3.Connection, page: Page) -> Iterator[Outcome]:

@@ -72,7 +72,7 @@ def command(
                 if acknowledge:
                     await client.acknowledge(page.next_cursor)
                 if applied and page.changes:
-                    await client.report(_all_applied(page))
+                    await client.report(_all_applied(page), cursor=page.next_cursor)
                 if as_json:
                     json_line({"files": files, "changes": page.changes, "cursor": page.next_cursor, "lag": page.lag})
                 else:

@@ -147,9 +147,14 @@ class FeedClient:
             response = await self._stub.Acknowledge(request, timeout=self._deadline_seconds)
         return response.updates_moved
 
-    async def report(self, outcomes: Sequence[Outcome]) -> int:
-        """Say what became of acknowledged changes, at most 10,000 at a time; return how many reports were new."""
-        request = feed_pb2.ReportRequest(consumer_id=self._consumer_id, outcomes=wire.write_outcomes(outcomes))
+    async def report(self, outcomes: Sequence[Outcome], *, cursor: str = "") -> int:
+        """Say what became of acknowledged changes, at most 10,000 at a time; return how many reports were new.
+
+        `cursor` is that of their page or of a later one: with it a report that an epoch has overtaken is refused.
+        """
+        request = feed_pb2.ReportRequest(
+            consumer_id=self._consumer_id, outcomes=wire.write_outcomes(outcomes), cursor=cursor
+        )
         with translated():
             response = await self._stub.Report(request, timeout=self._deadline_seconds)
         return response.recorded

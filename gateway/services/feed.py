@@ -116,7 +116,12 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
             raise invalid("outcomes", f"has to hold at most {caps.MAX_OUTCOMES}")
         outcomes = wire.read_outcomes(request.outcomes)
         recorded = await self.workers.store(
-            feed.report, consumer_id=consumer_id, outcomes=outcomes, now=self.clock(), on=self._today()
+            feed.report,
+            consumer_id=consumer_id,
+            outcomes=outcomes,
+            read_at=self.cursors.open(request.cursor, consumer_id) if request.cursor else None,
+            now=self.clock(),
+            on=self._today(),
         )
         for kind in sorted({outcome.kind for outcome in outcomes}):
             told = sum(outcome.kind is kind for outcome in outcomes)

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gateway/v1/feed.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16gateway/v1/kinds.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xb3\x02\n\x0c\x46\x65tchRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12,\n\x0b\x63ompression\x18\x04 \x01(\x0e\x32\x17.gateway.v1.Compression\x12\xa0\x01\n\x0f\x66ormer_units_on\x18\x05 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\"\xae\x02\n\x0cWatchRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12,\n\x0b\x63ompression\x18\x03 \x01(\x0e\x32\x17.gateway.v1.Compression\x12\xa0\x01\n\x0f\x66ormer_units_on\x18\x04 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x15\n\runtil_current\x18\x05 \x01(\x08\"m\n\rWatchResponse\x12)\n\x04page\x18\x01 \x01(\x0b\x32\x19.gateway.v1.FetchResponseH\x00\x12(\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32\x14.gateway.v1.BookmarkH\x00\x42\x07\n\x05\x65vent\"m\n\x08\x42ookmark\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_last\x18\x04 \x01(\x08\"\x81\x01\n\rFetchResponse\x12&\n\x05kinds\x18\x01 \x03(\x0b\x32\x17.gateway.v1.KindChanges\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\r\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x0b\n\x03lag\x18\x05 \x01(\x04\"I\n\x0bKindChanges\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x14\n\x0c\x61rrow_stream\x18\x02 \x01(\x0c\"L\n\x12\x41\x63knowledgeRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\",\n\x13\x41\x63knowledgeResponse\x12\x15\n\rupdates_moved\x18\x01 \x01(\x04\"e\n\rReportRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x36\n\x08outcomes\x18\x02 \x03(\x0b\x32\x19.gateway.v1.ChangeOutcomeB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xa1\x01\n\rChangeOutcome\x12(\n\rfeed_sequence\x18\x01 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x17.gateway.v1.OutcomeKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x33\n\x06reason\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[^\\p{C}\\p{Zl}\\p{Zp}]{0,64}$\"\"\n\x0eReportResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x04\"0\n\x10GetCursorRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xd2\x01\n\x11GetCursorResponse\x12\x1b\n\x13\x61\x63knowledged_cursor\x18\x01 \x01(\t\x12\x18\n\x10\x62\x65ginning_cursor\x18\x02 \x01(\t\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x03 \x01(\x04\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x0b\n\x03lag\x18\x05 \x01(\x04\x12*\n\x07lag_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x65\x61rliest_cursor\x18\x07 \x01(\t\"\x7f\n\rReplayRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1a\n\x06\x63ursor\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x34\n\x06reason\x18\x03 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$\"<\n\x0eReplayResponse\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bto_sequence\x18\x02 \x01(\x04\"2\n\x12GetSnapshotRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xaa\x01\n\x13GetSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x15\n\rfeed_sequence\x18\x03 \x01(\x04\x12.\n\nwritten_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x18.gateway.v1.SnapshotFile\"\x84\x01\n\x0cSnapshotFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\"\x91\x01\n\x17\x44ownloadSnapshotRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1e\n\x0bsnapshot_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x17\n\x04\x66ile\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1f\n\x06offset\x18\x04 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\"8\n\x18\x44ownloadSnapshotResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*E\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPRESSION_LZ4_FRAME\x10\x01*_\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTCOME_KIND_APPLIED\x10\x01\x12\x18\n\x14OUTCOME_KIND_REFUSED\x10\x02\x32\xd8\x04\n\x0b\x46\x65\x65\x64Service\x12<\n\x05\x46\x65tch\x12\x18.gateway.v1.FetchRequest\x1a\x19.gateway.v1.FetchResponse\x12>\n\x05Watch\x12\x18.gateway.v1.WatchRequest\x1a\x19.gateway.v1.WatchResponse0\x01\x12N\n\x0b\x41\x63knowledge\x12\x1e.gateway.v1.AcknowledgeRequest\x1a\x1f.gateway.v1.AcknowledgeResponse\x12?\n\x06Report\x12\x19.gateway.v1.ReportRequest\x1a\x1a.gateway.v1.ReportResponse\x12H\n\tGetCursor\x12\x1c.gateway.v1.GetCursorRequest\x1a\x1d.gateway.v1.GetCursorResponse\x12?\n\x06Replay\x12\x19.gateway.v1.ReplayRequest\x1a\x1a.gateway.v1.ReplayResponse\x12N\n\x0bGetSnapshot\x12\x1e.gateway.v1.GetSnapshotRequest\x1a\x1f.gateway.v1.GetSnapshotResponse\x12_\n\x10\x44ownloadSnapshot\x12#.gateway.v1.DownloadSnapshotRequest\x1a$.gateway.v1.DownloadSnapshotResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gateway/v1/feed.proto\x12\ngateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16gateway/v1/kinds.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xb3\x02\n\x0c\x46\x65tchRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12,\n\x0b\x63ompression\x18\x04 \x01(\x0e\x32\x17.gateway.v1.Compression\x12\xa0\x01\n\x0f\x66ormer_units_on\x18\x05 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\"\xae\x02\n\x0cWatchRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12,\n\x0b\x63ompression\x18\x03 \x01(\x0e\x32\x17.gateway.v1.Compression\x12\xa0\x01\n\x0f\x66ormer_units_on\x18\x04 \x01(\x0b\x32\x11.google.type.DateBt\xbaHq\xba\x01n\n\ndate.whole\x12/has to be a whole date with year, month and day\x1a/this.year > 0 && this.month > 0 && this.day > 0\x12\x15\n\runtil_current\x18\x05 \x01(\x08\"m\n\rWatchResponse\x12)\n\x04page\x18\x01 \x01(\x0b\x32\x19.gateway.v1.FetchResponseH\x00\x12(\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32\x14.gateway.v1.BookmarkH\x00\x42\x07\n\x05\x65vent\"m\n\x08\x42ookmark\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_last\x18\x04 \x01(\x08\"\x81\x01\n\rFetchResponse\x12&\n\x05kinds\x18\x01 \x03(\x0b\x32\x17.gateway.v1.KindChanges\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\r\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x0b\n\x03lag\x18\x05 \x01(\x04\"I\n\x0bKindChanges\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x14\n\x0c\x61rrow_stream\x18\x02 \x01(\x0c\"L\n\x12\x41\x63knowledgeRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\",\n\x13\x41\x63knowledgeResponse\x12\x15\n\rupdates_moved\x18\x01 \x01(\x04\"\x7f\n\rReportRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x36\n\x08outcomes\x18\x02 \x03(\x0b\x32\x19.gateway.v1.ChangeOutcomeB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x18\n\x06\x63ursor\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\xa1\x01\n\rChangeOutcome\x12(\n\rfeed_sequence\x18\x01 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x17.gateway.v1.OutcomeKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x33\n\x06reason\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[^\\p{C}\\p{Zl}\\p{Zp}]{0,64}$\"\"\n\x0eReportResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x04\"0\n\x10GetCursorRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xd2\x01\n\x11GetCursorResponse\x12\x1b\n\x13\x61\x63knowledged_cursor\x18\x01 \x01(\t\x12\x18\n\x10\x62\x65ginning_cursor\x18\x02 \x01(\t\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x03 \x01(\x04\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x0b\n\x03lag\x18\x05 \x01(\x04\x12*\n\x07lag_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x65\x61rliest_cursor\x18\x07 \x01(\t\"\x7f\n\rReplayRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1a\n\x06\x63ursor\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x34\n\x06reason\x18\x03 \x01(\tB$\xbaH!r\x1f\x32\x1d^[^\\p{C}\\p{Zl}\\p{Zp}]{1,200}$\"<\n\x0eReplayResponse\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bto_sequence\x18\x02 \x01(\x04\"2\n\x12GetSnapshotRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xaa\x01\n\x13GetSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x15\n\rfeed_sequence\x18\x03 \x01(\x04\x12.\n\nwritten_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x18.gateway.v1.SnapshotFile\"\x84\x01\n\x0cSnapshotFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.gateway.v1.RecordKind\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\"\x91\x01\n\x17\x44ownloadSnapshotRequest\x12\x1c\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1e\n\x0bsnapshot_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x17\n\x04\x66ile\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1f\n\x06offset\x18\x04 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\"8\n\x18\x44ownloadSnapshotResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*E\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPRESSION_LZ4_FRAME\x10\x01*_\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTCOME_KIND_APPLIED\x10\x01\x12\x18\n\x14OUTCOME_KIND_REFUSED\x10\x02\x32\xd8\x04\n\x0b\x46\x65\x65\x64Service\x12<\n\x05\x46\x65tch\x12\x18.gateway.v1.FetchRequest\x1a\x19.gateway.v1.FetchResponse\x12>\n\x05Watch\x12\x18.gateway.v1.WatchRequest\x1a\x19.gateway.v1.WatchResponse0\x01\x12N\n\x0b\x41\x63knowledge\x12\x1e.gateway.v1.AcknowledgeRequest\x1a\x1f.gateway.v1.AcknowledgeResponse\x12?\n\x06Report\x12\x19.gateway.v1.ReportRequest\x1a\x1a.gateway.v1.ReportResponse\x12H\n\tGetCursor\x12\x1c.gateway.v1.GetCursorRequest\x1a\x1d.gateway.v1.GetCursorResponse\x12?\n\x06Replay\x12\x19.gateway.v1.ReplayRequest\x1a\x1a.gateway.v1.ReplayResponse\x12N\n\x0bGetSnapshot\x12\x1e.gateway.v1.GetSnapshotRequest\x1a\x1f.gateway.v1.GetSnapshotResponse\x12_\n\x10\x44ownloadSnapshot\x12#.gateway.v1.DownloadSnapshotRequest\x1a$.gateway.v1.DownloadSnapshotResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,6 +58,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTREQUEST'].fields_by_name['consumer_id']._serialized_options = b'\272H\004r\002\030P'
   _globals['_REPORTREQUEST'].fields_by_name['outcomes']._loaded_options = None
   _globals['_REPORTREQUEST'].fields_by_name['outcomes']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_REPORTREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_REPORTREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_CHANGEOUTCOME'].fields_by_name['feed_sequence']._loaded_options = None
   _globals['_CHANGEOUTCOME'].fields_by_name['feed_sequence']._serialized_options = b'\272H\0162\014\030\377\377\377\377\377\377\377\377\177(\001'
   _globals['_CHANGEOUTCOME'].fields_by_name['kind']._loaded_options = None
@@ -82,10 +84,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADSNAPSHOTREQUEST'].fields_by_name['file']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_DOWNLOADSNAPSHOTREQUEST'].fields_by_name['offset']._loaded_options = None
   _globals['_DOWNLOADSNAPSHOTREQUEST'].fields_by_name['offset']._serialized_options = b'\272H\0142\n\030\377\377\377\377\377\377\377\377\177'
-  _globals['_COMPRESSION']._serialized_start=2670
-  _globals['_COMPRESSION']._serialized_end=2739
-  _globals['_OUTCOMEKIND']._serialized_start=2741
-  _globals['_OUTCOMEKIND']._serialized_end=2836
+  _globals['_COMPRESSION']._serialized_start=2696
+  _globals['_COMPRESSION']._serialized_end=2765
+  _globals['_OUTCOMEKIND']._serialized_start=2767
+  _globals['_OUTCOMEKIND']._serialized_end=2862
   _globals['_FETCHREQUEST']._serialized_start=180
   _globals['_FETCHREQUEST']._serialized_end=487
   _globals['_WATCHREQUEST']._serialized_start=490
@@ -103,29 +105,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1301
   _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1345
   _globals['_REPORTREQUEST']._serialized_start=1347
-  _globals['_REPORTREQUEST']._serialized_end=1448
-  _globals['_CHANGEOUTCOME']._serialized_start=1451
-  _globals['_CHANGEOUTCOME']._serialized_end=1612
-  _globals['_REPORTRESPONSE']._serialized_start=1614
-  _globals['_REPORTRESPONSE']._serialized_end=1648
-  _globals['_GETCURSORREQUEST']._serialized_start=1650
-  _globals['_GETCURSORREQUEST']._serialized_end=1698
-  _globals['_GETCURSORRESPONSE']._serialized_start=1701
-  _globals['_GETCURSORRESPONSE']._serialized_end=1911
-  _globals['_REPLAYREQUEST']._serialized_start=1913
-  _globals['_REPLAYREQUEST']._serialized_end=2040
-  _globals['_REPLAYRESPONSE']._serialized_start=2042
-  _globals['_REPLAYRESPONSE']._serialized_end=2102
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=2104
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=2154
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=2157
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=2327
-  _globals['_SNAPSHOTFILE']._serialized_start=2330
-  _globals['_SNAPSHOTFILE']._serialized_end=2462
-  _globals['_DOWNLOADSNAPSHOTREQUEST']._serialized_start=2465
-  _globals['_DOWNLOADSNAPSHOTREQUEST']._serialized_end=2610
-  _globals['_DOWNLOADSNAPSHOTRESPONSE']._serialized_start=2612
-  _globals['_DOWNLOADSNAPSHOTRESPONSE']._serialized_end=2668
-  _globals['_FEEDSERVICE']._serialized_start=2839
-  _globals['_FEEDSERVICE']._serialized_end=3439
+  _globals['_REPORTREQUEST']._serialized_end=1474
+  _globals['_CHANGEOUTCOME']._serialized_start=1477
+  _globals['_CHANGEOUTCOME']._serialized_end=1638
+  _globals['_REPORTRESPONSE']._serialized_start=1640
+  _globals['_REPORTRESPONSE']._serialized_end=1674
+  _globals['_GETCURSORREQUEST']._serialized_start=1676
+  _globals['_GETCURSORREQUEST']._serialized_end=1724
+  _globals['_GETCURSORRESPONSE']._serialized_start=1727
+  _globals['_GETCURSORRESPONSE']._serialized_end=1937
+  _globals['_REPLAYREQUEST']._serialized_start=1939
+  _globals['_REPLAYREQUEST']._serialized_end=2066
+  _globals['_REPLAYRESPONSE']._serialized_start=2068
+  _globals['_REPLAYRESPONSE']._serialized_end=2128
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=2130
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=2180
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=2183
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=2353
+  _globals['_SNAPSHOTFILE']._serialized_start=2356
+  _globals['_SNAPSHOTFILE']._serialized_end=2488
+  _globals['_DOWNLOADSNAPSHOTREQUEST']._serialized_start=2491
+  _globals['_DOWNLOADSNAPSHOTREQUEST']._serialized_end=2636
+  _globals['_DOWNLOADSNAPSHOTRESPONSE']._serialized_start=2638
+  _globals['_DOWNLOADSNAPSHOTRESPONSE']._serialized_end=2694
+  _globals['_FEEDSERVICE']._serialized_start=2865
+  _globals['_FEEDSERVICE']._serialized_end=3465
 # @@protoc_insertion_point(module_scope)

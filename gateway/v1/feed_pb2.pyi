@@ -350,8 +350,13 @@ class ReportRequest(_message.Message):
 
     CONSUMER_ID_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
     consumer_id: _builtins.str
     """The registry."""
+    cursor: _builtins.str
+    """A cursor of the page in which these changes were read, or of any later one. Feed sequences are given anew when an epoch
+    begins: with it a report that comes after that is refused with CURSOR_EPOCH, and is not taken for one on other changes.
+    """
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangeOutcome]:
         """At most 10,000."""
@@ -361,10 +366,11 @@ class ReportRequest(_message.Message):
         *,
         consumer_id: _builtins.str = ...,
         outcomes: _abc.Iterable[Global___ChangeOutcome] | None = ...,
+        cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id", "outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id", "cursor", b"cursor", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

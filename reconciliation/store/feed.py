@@ -282,13 +282,20 @@ def replay(
 
 
 def report(
-    engine: sa.Engine, *, consumer_id: str, outcomes: Sequence[Outcome], now: datetime, on: date | None = None
+    engine: sa.Engine,
+    *,
+    consumer_id: str,
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    read_at: Cursor | None = None,
+    on: date | None = None,
 ) -> int:
     """Record what the consumer did with changes it acknowledged; return how many reports were new.
 
     A refusal by the registry of record opens a case for the province's steward. The first report on a change stands.
     Raises RejectedRequestError OUTCOME_INVALID when a change was not acknowledged or a refusal has no reason, and
-    CURSOR_EPOCH when nothing was acknowledged yet in the feed's present epoch.
+    CURSOR_EPOCH when nothing was acknowledged yet in the feed's present epoch, or the changes were read (`read_at`, if
+    the consumer says it) in another one.
     """
     if any(outcome.kind is OutcomeKind.REFUSED and not outcome.reason for outcome in outcomes):
         raise RejectedRequestError(
@@ -297,7 +304,8 @@ def report(
     with engine.begin() as connection:
         _granted(connection, consumer_id, on)
         acknowledged = _acknowledged(connection, consumer_id, for_update=True)
-        _check_epoch(acknowledged, _head(connection))  # the numbers it names may be other changes by now
+        for cursor in (acknowledged, read_at or acknowledged):
+            _check_epoch(cursor, _head(connection))  # the numbers it names may be other changes by now
         if any(not 0 < outcome.feed_seq <= acknowledged.sequence for outcome in outcomes):
             raise RejectedRequestError(
                 "OUTCOME_INVALID",

@@ -48,7 +48,7 @@ async def _follow(client: FeedClient, consumer_id: str) -> Pulled:
     async for page in client.pages(page_size=PAGE):
         await client.acknowledge(page.next_cursor)
         for outcomes in _outcomes(page.tables.values()):
-            await client.report(outcomes)
+            await client.report(outcomes, cursor=page.next_cursor)
             refused += sum(outcome.kind is OutcomeKind.REFUSED for outcome in outcomes)
         changes += page.changes
     return Pulled(consumer_id=consumer_id, changes=changes, applied=changes - refused, refused=refused)

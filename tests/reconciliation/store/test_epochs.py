@@ -130,6 +130,19 @@ def test_a_snapshot_leads_into_the_new_epoch_and_its_updates_move_on(engine):
     assert feed.cursor_of(engine, **POPULATION) == place
 
 
+def test_a_late_report_is_not_taken_for_one_on_the_changes_of_a_new_epoch(engine):
+    awaiting_pull(engine, "a", "b")
+    read = cursor(engine, 1)
+    feed.acknowledge(engine, upto=read, now=NOW, **POPULATION)
+    epochs.begin(engine, by="tester", reason="restored", now=NOW)
+    place, _ = feed.snapshot(engine, **POPULATION)
+    feed.acknowledge(engine, upto=place, now=NOW, **POPULATION)
+    late = [Outcome(feed_seq=1, kind=OutcomeKind.REFUSED, reason="NAME_INVALID")]
+
+    assert reason_of(feed.report, engine, outcomes=late, read_at=read, now=NOW, **POPULATION) == "CURSOR_EPOCH"
+    assert feed.report(engine, outcomes=late, read_at=place, now=NOW, **POPULATION) == 1
+
+
 def test_a_registry_may_read_a_new_epoch_from_its_beginning(engine):
     published(engine, *"abc")
     feed.acknowledge(engine, upto=cursor(engine, 3), now=NOW, **POPULATION)
