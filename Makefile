@@ -7,7 +7,7 @@ export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPATH :=
 
-.PHONY: help demo test check proto release accept bench fuzz nemesis lock clean
+.PHONY: help demo test check proto release accept screenshots bench fuzz nemesis lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +36,9 @@ release: .venv/ready  ## make the present contract the released one, which later
 
 accept: .venv/ready  ## rewrite the golden files and generated pages; read the diff before you commit it
 	$(BIN)/python -m pytest --accept -m accepts $(ARGS)
+
+screenshots: .venv/ready  ## pictures of the console's pages, into docs/console
+	$(BIN)/python -m pytest -n 0 tests/gateway/console/screenshots.py
 
 bench: .venv/ready  ## speed, each figure beside the limit of this machine in the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)

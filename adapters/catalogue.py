@@ -80,6 +80,7 @@ class Source:
     residence_office: Office
     operator_office: Office | None = None  # runs the system; none named: the steward's office answers for it
     officers_sign: bool = False  # a death it says waits for the signature of a civil-status officer of the province
+    is_citizens: bool = False  # what it sends are corrections that citizens ask for, not what a register says
 
     @property
     def office(self) -> Office:
@@ -228,7 +229,9 @@ def _source(
     if former is None:
         raise keys.fail("former_province", f'"{code}" has no [[former]]', fix="declare it or correct the code")
     kind = keys.choice("kind", RecordKind)
-    source_id, due = keys.take("source_id", str), f"{former.slug}.{_SUFFIXES[kind]}"
+    is_citizens = _is_citizens(keys, kind)
+    source_id = keys.take("source_id", str)
+    due = f"{former.slug}.{'citizens' if is_citizens else _SUFFIXES[kind]}"
     if source_id != due:
         raise keys.fail("source_id", f'"{source_id}" does not say what it holds', fix=f'write "{due}"')
     role = keys.maybe("office", str)
@@ -246,10 +249,19 @@ def _source(
         steward_office=offices["steward"],
         residence_office=offices["residence"],
         operator_office=offices[role] if role else None,
-        officers_sign=_officers_sign(keys, kind),
+        officers_sign=_officers_sign(keys, kind) and not is_citizens,
+        is_citizens=is_citizens,
     )
     keys.done()
     return source
+
+
+def _is_citizens(keys: Keys, kind: RecordKind) -> bool:
+    """Whether citizens speak through a system: said of one that holds persons, by its page."""
+    said = keys.maybe("citizens", bool) or False
+    if said and kind is not RecordKind.PERSON:
+        raise keys.fail("citizens", f"is said of a system that holds {kind} records", fix="remove it")
+    return said
 
 
 def _officers_sign(keys: Keys, kind: RecordKind) -> bool:

@@ -12,7 +12,6 @@ from dags import running
     schedule=CronTriggerTimetable("0 4 * * *", timezone="Asia/Ho_Chi_Minh", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=2,
     tags=["publication"],
     default_args={"owner": "registry", "retries": 2, "retry_delay": timedelta(seconds=15)},
 )
@@ -23,7 +22,11 @@ def publish_snapshot() -> None:
     def choose_consumers() -> list[str]:
         return running.consumers()
 
-    @task(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['consumer_id'] }}")
+    @task(
+        pool=running.PUBLICATION,
+        execution_timeout=timedelta(hours=2),
+        map_index_template="{{ task.op_kwargs['consumer_id'] }}",
+    )
     def publish(consumer_id: str, dag_run: Any = None) -> dict[str, int]:
         folder = running.settings().snapshot_folder
         return dict(running.run("publish_snapshot", consumer_id=consumer_id, folder=folder, now=dag_run.start_date))

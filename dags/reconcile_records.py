@@ -1,4 +1,4 @@
-"""Reconcile the provinces where batches have landed, soon after they landed, and every province once a night."""
+"""Reconcile what has landed, soon after it landed, and once a night the whole of every province."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTim
 from dags import running
 from dags.landings import BatchesLanded
 
+RUNG = "asset_triggered"
 LANDED = Asset("landed_batches", watchers=[AssetWatcher(name="batches_landed", trigger=BatchesLanded())])
 
 
@@ -18,7 +19,6 @@ LANDED = Asset("landed_batches", watchers=[AssetWatcher(name="batches_landed", t
     ),
     catchup=False,
     max_active_runs=1,  # landings during a run wait and are taken up together by the next
-    max_active_tasks=4,
     tags=["reconciliation"],
     default_args={"owner": "registry", "retries": 2, "retry_delay": timedelta(seconds=15)},
 )
@@ -27,13 +27,16 @@ def reconcile_records() -> None:
 
     @task
     def choose_provinces(dag_run: Any = None) -> list[str]:
-        is_rung = dag_run.run_type == "asset_triggered"
-        return list(running.run("provinces_with_landings" if is_rung else "provinces"))
+        return list(running.run("provinces_with_landings" if dag_run.run_type == RUNG else "provinces"))
 
-    @task(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['province_code'] }}")
+    @task(
+        pool=running.RECONCILIATION,
+        execution_timeout=timedelta(hours=2),
+        map_index_template="{{ task.op_kwargs['province_code'] }}",
+    )
     def reconcile(province_code: str, dag_run: Any = None) -> dict[str, int]:
         # The start of the run, not of the attempt: a task that is tried again does the same work again.
-        return dict(running.run("reconcile_records", province_code=province_code, now=dag_run.start_date))
+        return dict(running.reconcile(province_code, now=dag_run.start_date, is_whole=dag_run.run_type != RUNG))
 
     reconcile.expand(province_code=choose_provinces())
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,11 @@ from observability import logs, metrics, telemetry
 from reconciliation.errors import ReconciliationError
 
 SERVICE = "jobs"
+
+# The pools of Airflow that share its places out, so that 34 provinces at work leave room for what is quick; how many
+# each has is said where Airflow is set up (gateway/cli/airflow.py, docs/operating-airflow.md).
+RECONCILIATION = "reconciliation"
+PUBLICATION = "publication"
 
 log = logs.get_logger(__name__)
 
@@ -25,6 +31,7 @@ class Settings:
 
     database_url: str
     snapshot_folder: Path
+    model_folder: Path  # of provinces' own linkage models
     trace_file: Path | None
     otlp_endpoint: str | None
 
@@ -35,6 +42,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=environment["LIENTHONG_DATABASE_URL"],
         snapshot_folder=Path(environment.get("LIENTHONG_SNAPSHOT_FOLDER", "snapshots")).absolute(),
+        model_folder=Path(environment.get("LIENTHONG_MODEL_FOLDER", "models")).absolute(),
         trace_file=Path(trace_file) if trace_file else None,
         otlp_endpoint=environment.get("LIENTHONG_OTLP_ENDPOINT"),
     )
@@ -77,6 +85,16 @@ def run(job: str, **arguments: object) -> Any:
             metrics.JOB_SECONDS.record(seconds, job=job)
             log.info("job_ended", job=job, outcome=outcome, seconds=round(seconds, 3))
         return result
+
+
+def reconcile(province_code: str, *, now: datetime, is_whole: bool = False) -> dict[str, int]:
+    """Reconcile a province and balance it; the counts of both. Linkage looks at what changed, or at the whole."""
+    models = settings().model_folder
+    counts: dict[str, int] = run(
+        "reconcile_records", province_code=province_code, now=now, models=models, is_whole=is_whole
+    )
+    balanced: dict[str, int] = run("take_balance", province_code=province_code, now=now)
+    return counts | {f"balance.{name}": number for name, number in balanced.items()}
 
 
 def consumers() -> list[str]:

@@ -17,6 +17,7 @@ from gateway.errors import VERDICTS, Reason, RejectedCallError
 from gateway.identity import Caller, Role, read_identity
 from observability import metrics
 from observability.logs import get_logger
+from reconciliation.desk import Steward
 from reconciliation.model import EVERYTHING, Grant, Grants, PortalGrant, Sight, SourceGrant
 
 log = get_logger(__name__)
@@ -147,6 +148,23 @@ def consumer(grants: Grants, caller: Caller, consumer_id: str, *, on: date) -> G
     if not own:
         raise not_entitled()
     return GrantedConsumer(consumer_id=consumer_id, grants=own)
+
+
+def steward(grants: Grants, caller: Caller, name: str, *, on: date) -> Steward:
+    """The steward that the caller speaks for, as their grant holds on a day of Việt Nam.
+
+    Raises RejectedCallError NOT_ENTITLED, whether there is such a steward or not.
+    """
+    grant = grants.stewards.get(name)
+    may_speak = grant is not None and (caller.uri is None or caller.uri in grant.identity_uris)
+    if grant is None or not may_speak or not grant.holds(on):
+        raise not_entitled()
+    return Steward(
+        name=grant.steward,
+        province_codes=grant.province_codes,
+        kinds=grant.kinds,
+        may_approve=grant.may_approve,
+    )
 
 
 def not_entitled() -> RejectedCallError:

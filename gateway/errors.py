@@ -11,7 +11,13 @@ from enum import StrEnum
 from grpc import StatusCode
 
 from adapters.errors import RejectedBatchError
-from reconciliation.errors import FatalStoreError, RejectedRequestError, RetryableStoreError, StoreFullError
+from reconciliation.errors import (
+    CaseTakenError,
+    FatalStoreError,
+    RejectedRequestError,
+    RetryableStoreError,
+    StoreFullError,
+)
 
 DOMAIN = "lienthong"
 
@@ -56,6 +62,14 @@ class Reason(StrEnum):
     CASE_DECIDED = "CASE_DECIDED"
     DECISION_INVALID = "DECISION_INVALID"
     JUDGEMENT_UNKNOWN = "JUDGEMENT_UNKNOWN"
+    CASE_HELD = "CASE_HELD"
+    LEASE_LOST = "LEASE_LOST"
+    CASE_CHANGED = "CASE_CHANGED"
+    REASON_INVALID = "REASON_INVALID"
+    UNDO_OVER = "UNDO_OVER"
+    NOT_ASKED = "NOT_ASKED"
+    COUNT_DIFFERS = "COUNT_DIFFERS"
+    WORK_UNKNOWN = "WORK_UNKNOWN"
     STREAMS_EXHAUSTED = "STREAMS_EXHAUSTED"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     DRAINING = "DRAINING"
@@ -178,7 +192,9 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
             return Explanation(reason=reason, message=message, field_path="batch.payload", facts=facts)
         case RejectedRequestError() if error.reason in Reason.__members__:
             reason = Reason(error.reason)
-            return Explanation(reason=reason, message=str(error), field_path=_FIELDS.get(reason))
+            return Explanation(
+                reason=reason, message=str(error), field_path=_FIELDS.get(reason), facts=_who_was_first(error)
+            )
         case RetryableStoreError():
             is_full = isinstance(error, StoreFullError)
             return Explanation(reason=Reason.STORE_FULL if is_full else Reason.STORE_UNAVAILABLE, message=str(error))
@@ -187,6 +203,14 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
         case _:
             traced = {"trace_id": trace_id} if trace_id else {}
             return Explanation(reason=Reason.INTERNAL_FAULT, message="The gateway failed.", facts=traced)
+
+
+def _who_was_first(error: RejectedRequestError) -> dict[str, str]:
+    if not isinstance(error, CaseTakenError):
+        return {}
+    told = {"steward": error.steward, "at": error.at.isoformat(), "stage": error.stage}
+    decided = {"decision": error.decision or "", "judgement_id": str(error.judgement_id or "")}
+    return {name: value for name, value in (told | decided).items() if value}
 
 
 _FIELDS = {
@@ -385,6 +409,38 @@ VERDICTS: dict[Reason, Verdict] = {
     Reason.JUDGEMENT_UNKNOWN: _absent(
         "Không có quyết định này.", "There is no such judgement.",
         "Xem lịch sử của hồ sơ.", "Look at the case's history.",
+    ),
+    Reason.CASE_HELD: _unmet(
+        "Người khác đang giữ hồ sơ.", "Somebody else holds the case.",
+        "Lấy hồ sơ tiếp theo, hoặc hỏi người đó.", "Take the next case, or ask them.",
+    ),
+    Reason.LEASE_LOST: _unmet(
+        "Bạn không còn giữ hồ sơ: đã hết giờ.", "The case is no longer yours: its time is over.",
+        "Nhận lại hồ sơ; nội dung đã nhập còn nguyên.", "Take the case again; what was typed is kept.",
+    ),
+    Reason.CASE_CHANGED: _unmet(
+        "Dữ liệu của hồ sơ đã đổi từ lúc bạn xem.", "The records changed since they were looked at.",
+        "Mở lại hồ sơ và xem.", "Open the case again and look.",
+    ),
+    Reason.REASON_INVALID: _invalid(
+        "Lý do không hợp, hoặc thiếu hay thừa lời ghi.", "The reason does not fit, or its words do not.",
+        "Chọn một lý do trong danh sách; ghi lời chỉ với lý do khác.", "Choose one; words go with OTHER alone.",
+    ),
+    Reason.UNDO_OVER: _unmet(
+        "Không còn hoàn tác được.", "It can no longer be undone.",
+        "Đảo quyết định đó.", "Reverse the judgement.",
+    ),
+    Reason.NOT_ASKED: _unmet(
+        "Hồ sơ không chờ tỉnh trả lời.", "Nobody waits for an answer on the case.",
+        "Xem lịch sử của hồ sơ.", "Look at the case's history.",
+    ),
+    Reason.COUNT_DIFFERS: _unmet(
+        "Số hồ sơ xác nhận khác số sẽ quyết định.", "Another number of cases was confirmed than would be decided.",
+        "Xem lại bảng và nhập đúng số.", "Look at the preview again and type its number.",
+    ),
+    Reason.WORK_UNKNOWN: _absent(
+        "Không có việc hàng loạt này.", "There is no such work.",
+        "Xem danh sách việc hàng loạt.", "List the works.",
     ),
     Reason.STREAMS_EXHAUSTED: _exceeded(
         "Cổng đang nhận nhiều luồng nhất có thể.", "As many streams are open as the gateway takes.",

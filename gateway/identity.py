@@ -25,6 +25,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     PROVINCE = "province"
     PORTAL = "portal"
+    STEWARD = "steward"
 
 
 _NAMES = {role: re.compile(_WORD) for role in Role} | {

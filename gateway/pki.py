@@ -278,7 +278,7 @@ def _purposes(role: Role) -> list[ObjectIdentifier]:
             return [ExtendedKeyUsageOID.SERVER_AUTH]
         case Role.OFFICER:
             return [_DOCUMENT_SIGNING]
-        case Role.SOURCE | Role.CONSUMER | Role.OPERATOR | Role.PROVINCE | Role.PORTAL:
+        case Role.SOURCE | Role.CONSUMER | Role.OPERATOR | Role.PROVINCE | Role.PORTAL | Role.STEWARD:
             return [ExtendedKeyUsageOID.CLIENT_AUTH]
 
 

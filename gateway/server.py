@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from adapters.catalogue import Catalogue
 from gateway import caps, signatures, tls, workers
 from gateway.access import KnownGrants
 from gateway.admission import Admission
+from gateway.balances import run_signing
 from gateway.calls import CallPolicy
 from gateway.freeing import run_freeing
 from gateway.health import HealthService
@@ -23,6 +24,7 @@ from gateway.sequencing import run_sequencer
 from gateway.services.feed import FeedService
 from gateway.services.intake import IntakeService
 from gateway.services.status import StatusService
+from gateway.services.stewardship import StewardshipService
 from gateway.services.units import UnitsService
 from gateway.settings import Settings
 from gateway.shares import Shares
@@ -33,27 +35,32 @@ from gateway.v1 import (
     intake_pb2_grpc,
     status_pb2,
     status_pb2_grpc,
+    stewardship_pb2,
+    stewardship_pb2_grpc,
     units_pb2,
     units_pb2_grpc,
 )
 from gateway.watching import run_watch
+from reconciliation import generalising, review
+from reconciliation.errors import RetryableStoreError
 from reconciliation.store import feed, grants, overview, unit_events
 from reconciliation.store.engine import Engine
 from reconciliation.store.leading import Lead
 from reconciliation.store.stalled import StalledCopies
 
-INTAKE, STATUS, FEED, UNITS = (
+INTAKE, STATUS, FEED, UNITS, STEWARDSHIP = (
     descriptor.full_name
     for descriptor in (
         intake_pb2.DESCRIPTOR.services_by_name["IntakeService"],
         status_pb2.DESCRIPTOR.services_by_name["StatusService"],
         feed_pb2.DESCRIPTOR.services_by_name["FeedService"],
         units_pb2.DESCRIPTOR.services_by_name["UnitsService"],
+        stewardship_pb2.DESCRIPTOR.services_by_name["StewardshipService"],
     )
 )
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE = ""  # the name by which health is asked of the gateway as a whole
-ON_THE_STORE = (WHOLE, INTAKE, STATUS, FEED)  # what cannot be served without the database
+ON_THE_STORE = (WHOLE, INTAKE, STATUS, FEED, STEWARDSHIP)  # what cannot be served without the database
 _CALLS_NOT_TAKEN_UP = 20_000  # each takes some KiB
 
 
@@ -98,16 +105,21 @@ async def running(
         registries = FeedService(pools, clock, secret, known, settings, published)
         feed_pb2_grpc.add_FeedServiceServicer_to_server(registries, server)
         units_pb2_grpc.add_UnitsServiceServicer_to_server(units, server)
+        stewardship_pb2_grpc.add_StewardshipServiceServicer_to_server(StewardshipService(pools, clock, known), server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
-            names = (INTAKE, STATUS, FEED, UNITS, HEALTH, reflection.SERVICE_NAME)
+            names = (INTAKE, STATUS, FEED, UNITS, STEWARDSHIP, HEALTH, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         address = _listen(server, settings, certificates)
         await server.start()
         background = [
-            asyncio.create_task(_sequence(pools, settings, healthy)),
+            asyncio.create_task(_sequence(pools, settings, healthy, clock)),
+            asyncio.create_task(_generalise(pools, settings, clock)),
             asyncio.create_task(_watch(pools, settings, clock, catalogue)),
             asyncio.create_task(_free(pools, settings)),
+            asyncio.create_task(
+                run_signing(pools, intake.signatures.signer, clock, interval_seconds=settings.watch_seconds)
+            ),
             asyncio.create_task(status.tail.run()),
             asyncio.create_task(published.watch(settings.sequence_seconds / 4)),
             *(asyncio.create_task(one.watch(settings.tls_look_seconds)) for one in gatekeepers),
@@ -177,19 +189,34 @@ def _listen(server: grpc.aio.Server, settings: Settings, certificates: tls.Certi
     return f"{settings.host}:{port}"
 
 
-async def _sequence(pools: workers.Workers, settings: Settings, healthy: health.HealthServicer) -> None:
+async def _sequence(
+    pools: workers.Workers, settings: Settings, healthy: health.HealthServicer, clock: Callable[[], datetime]
+) -> None:
     async def tell(answers: bool) -> None:  # noqa: FBT001 - a state, not a switch
         serving = health_pb2.HealthCheckResponse.SERVING
         state = serving if answers else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ON_THE_STORE:
             await healthy.set(name, state)
 
+    async def sequence() -> int:
+        await pools.store(review.put_in_force, now=clock())
+        return await pools.store(feed.sequence, failover_keeps_all=settings.failover_keeps_all)
+
     await healthy.set(UNITS, health_pb2.HealthCheckResponse.SERVING)
     await run_sequencer(
-        lambda: pools.store(feed.sequence, failover_keeps_all=settings.failover_keeps_all),
+        sequence,
         interval_seconds=settings.sequence_seconds,
         tell=tell,
     )
+
+
+async def _generalise(pools: workers.Workers, settings: Settings, clock: Callable[[], datetime]) -> None:
+    """Run the works that stewards have begun, a few cases at a time, one gateway of the house at once or several."""
+
+    while True:
+        with suppress(RetryableStoreError):  # the sequencer tells that the store is silent
+            await pools.store(generalising.run_some, now=clock())
+        await asyncio.sleep(settings.sequence_seconds)
 
 
 async def _watch(

@@ -227,6 +227,12 @@ class Settings:
     snapshot_folder: Annotated[
         Path, Setting("Where the job publish_snapshot writes; registries download from there.", Path)
     ] = Path("snapshots")
+    model_folder: Annotated[
+        Path,
+        Setting(
+            "Where provinces' own linkage models are, CODE.json; runs use them, and the shipped one without.", Path
+        ),
+    ] = Path("models")
     help_url: Annotated[str, Setting("Where the link in an error's Help leads; #reason is added.")] = (
         "docs/error-reasons.md"
     )
@@ -271,6 +277,35 @@ class Settings:
     otlp_endpoint: Annotated[str | None, Setting("The base address of an OTLP/HTTP collector.")] = None
     metrics_port: Annotated[
         int | None, Setting("A loopback port that serves metrics to Prometheus; 0 takes a free one.", _port)
+    ] = None
+    console_host: Annotated[
+        str, Setting("The address of the stewards' console. Elsewhere than on loopback give the origin.")
+    ] = "127.0.0.1"
+    console_port: Annotated[
+        int, Setting("Its port; 0 takes a free one, which the first line of output names.", _port)
+    ] = 50_580
+    console_origin: Annotated[
+        str | None,
+        Setting("How browsers call it, such as https://lienthong.example; what ends TLS passes the host on unchanged."),
+    ] = None
+    console_idle_seconds: Annotated[
+        float, Setting("After how long without a request a person has to sign in again.", _seconds)
+    ] = 900.0
+    console_session_seconds: Annotated[
+        float, Setting("After how long a person has to sign in again, whatever they do.", _seconds)
+    ] = 28_800.0
+    console_step_up_seconds: Annotated[
+        float,
+        Setting("How long ago a person may have proved who they are when they decide that two are one.", _seconds),
+    ] = 600.0
+    console_reveals_per_day: Annotated[int, Setting("Masked values one person may look at in a day.", _whole)] = 60
+    console_oidc_issuer: Annotated[
+        str | None,
+        Setting("The OpenID provider that people sign in with. Unset: local users and their passwords only."),
+    ] = None
+    console_oidc_client_id: Annotated[str, Setting("What that provider knows the console as.")] = "lienthong-console"
+    console_oidc_client_secret: Annotated[
+        Path | None, Setting("A file with the secret the provider gave the console, if it gave one.", Path)
     ] = None
     failpoint: Annotated[
         ArmedFailpoint | None,

@@ -35,7 +35,9 @@ from reconciliation.model import Batch, Receipt
 
 log = get_logger(__name__)
 
-BATCH, UPDATE, EVENT, RECEIPT = (f"lienthong-{what}+jws" for what in ("batch", "update", "event", "receipt"))
+BATCH, UPDATE, EVENT, RECEIPT, BALANCE = (
+    f"lienthong-{what}+jws" for what in ("batch", "update", "event", "receipt", "balance")
+)
 ALGORITHMS = ("ES256", "PS256")
 HEADER = {"alg", "typ", "x5c", "iat"}
 LONGEST = 16_384  # characters of a signature with its certificates
@@ -147,6 +149,11 @@ def sign_receipt(signer: Signer, receipt: Receipt, *, now: datetime) -> str:
     return signer.sign(_json(_of_receipt(receipt)), typ=RECEIPT, now=now, detached=False)
 
 
+def sign_balance(signer: Signer, content: bytes, *, now: datetime) -> str:
+    """The gateway's signature under the bytes of a balance (reconciliation/statement.py)."""
+    return signer.sign(content, typ=BALANCE, now=now, detached=True)
+
+
 # --- verifying ----------------------------------------------------------------------------------------------
 
 
@@ -218,6 +225,13 @@ def verify_receipt(
     if _json(_claims(payload)) != _json(_of_receipt(receipt)):
         raise SignatureRefusedError(Doubt.CONTENT)
     return signed
+
+
+def verify_balance(
+    authorities: Authorities, signature: str, content: bytes, *, is_gateway: Callable[[str], bool], now: datetime
+) -> Signed:
+    """Which gateway signed the bytes of a balance. Raises SignatureRefusedError."""
+    return _verify(authorities, signature, content, typ=BALANCE, is_allowed=is_gateway, now=now)
 
 
 def note_refusal(error: SignatureRefusedError, *, source_id: str) -> None:

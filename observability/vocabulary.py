@@ -21,7 +21,7 @@ class Shape(StrEnum):
     FLAG = "true or false"
     SLUG = "a lower-case word or words, as in yen-bai.population"
     TOKEN = "lower-case words joined by _"  # noqa: S105 - a shape, no secret
-    OWNER = "a province, a source or a consumer, a stroke and a role, as in 15/steward"
+    OWNER = "a province, perhaps with a commune, a source or a consumer, a stroke and a role, as in 15/02647/steward"
     REASON = "an upper-case code, as in UNKNOWN_COLUMN"
     PROVINCE = "2 digits"
     UNIT = "5 digits"
@@ -39,7 +39,7 @@ _FRAME = r"[A-Za-z_][\w.]*:\d{1,6} [\w<>]+"
 _PATTERNS: dict[Shape, re.Pattern[str]] = {
     Shape.SLUG: re.compile(_SLUG),
     Shape.TOKEN: re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"),
-    Shape.OWNER: re.compile(r"(?:[0-9]{2}|[a-z][a-z0-9-]*(?:\.[a-z]+)?)/[a-z]+"),
+    Shape.OWNER: re.compile(r"(?:[0-9]{2}(?:/[0-9]{5})?|[a-z][a-z0-9-]*(?:\.[a-z]+)?)/[a-z]+"),
     Shape.REASON: re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*"),
     Shape.PROVINCE: re.compile(r"[0-9]{2}"),
     Shape.UNIT: re.compile(r"[0-9]{5}"),

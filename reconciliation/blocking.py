@@ -75,3 +75,12 @@ from postings as one join postings as other
 where one.row % $parts = $part
 group by one.row, other.row
 """
+
+# The same where one of the two at least is in `touched` (row).
+TOUCHED_PAIRS_SQL = """
+select least(one.row, other.row) as one, greatest(one.row, other.row) as other, min(one.rule) as rule
+from (from postings semi join touched using (row)) as one join postings as other
+    on one.rule = other.rule and one.key = other.key and one.row <> other.row
+where one.row % $parts = $part
+group by all
+"""

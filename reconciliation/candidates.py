@@ -3,6 +3,9 @@
 Derived once per record, never per pair. A record's own words are kept; nothing is guessed or filled in.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -41,12 +44,14 @@ RECORDS = pa.schema(
 
 KIN = ("father", "mother", "spouse")
 # Households above this size are dormitories and the like: they say nothing about family.
-_LARGEST_HOUSEHOLD = 30
+LARGEST_HOUSEHOLD = 30
 # A name shared by more records than this links no two households.
-_MOST_NAMESAKES = 24
+MOST_NAMESAKES = 24
 # A word of a name is unusual when no more records than these have it: so many, and so large a share of the pool.
 _FEWEST_BEARERS = 2
 _LEAST_SHARE = 5e-5
+# In fewer records than this a word that nobody else bears may well be a name: by the rule of three, of one in 400.
+_FEWEST_RECORDS = 2_000
 
 
 class FatalPoolError(ReconciliationError):
@@ -99,10 +104,32 @@ def derive(connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
     connection.unregister("names")
 
 
+def tally(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make of `derived` the table `tallies` (linkage.TALLIES): how many share a key, where more than two do.
+
+    Of the kind "word" are the words that are no slip because enough people bear them.
+    """
+    for statement in _TALLY:
+        connection.execute(statement)
+
+
 def count(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make of `derived` the tables `candidates`, with what the pool says of each, and `kin`: homes sharing people."""
+    """Make of `derived`, `tallies` and `homes` the table `candidates`, with what a pool says of each, and `kin`: homes
+    that share people. Names are as frequent as in the pool of the tallies.
+    """
     for statement in _COUNT:
         connection.execute(statement)
+
+
+def counted(row: Mapping[str, Any], tallies: Mapping[str, Mapping[int, int]]) -> dict[str, Any]:
+    """What `count` adds to a row of `derived` but for its home, read off the tallies of its keys by kind."""
+    said = {
+        name: None if row[kind] is None else tallies.get(kind, {}).get(row[kind], 1) for kind, name in COUNTED.items()
+    }
+    words = row["word_keys"]
+    usual = tallies.get(WORD, {})
+    is_unusual = words is not None and any(word not in usual for word in words)
+    return said | {"is_unusual": is_unusual, "is_many": ANY in usual}
 
 
 def pool_of(records: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -199,38 +226,54 @@ left join spelled on spelled.spelled_as = full_name_as
 {" ".join(f"left join spelled as {role} on {role}.spelled_as = {role}_name_as" for role in KIN)}
 """
 
-# What only the pool can say of a record: how many share one of its keys. A table of its own, so that it can be kept.
-_TALLIED = ("namesake", "name_set", "named_here", "dated", "household")
+# What only the pool can say of a record: how many share one of its keys. One or two is the first level of each.
+WORD = "word"
+ANY = 0  # the key of all words: there where enough records were counted to call one unusual
+COUNTED = {"namesake": "namesakes", "name_set": "bearers", "named_here": "namesakes_here", "dated": "datemates"}
 _TALLIES = "create or replace temp table tallies as " + " union all ".join(
     f"select '{key}' as kind, {key} as key, count(*)::integer as records from derived where {key} is not null "
-    f"group by {key} having count(*) > 1"
-    for key in _TALLIED
+    f"group by {key} having count(*) > 2"
+    for key in COUNTED
 )
 
 # A word that hardly anybody bears is more likely a slip than a name.
-_UNUSUAL = f"""
-create or replace temp table unusual as
+_WORDS = f"""
+insert into tallies
 with borne as (select full_name_as, count(*) as bearers from derived where full_name_as is not null group by all),
 said as (select full_name_as, bearers, unnest(words) as word from borne join spelled on spelled_as = full_name_as),
 words as (select word, sum(bearers) as bearers from said group by word)
-select distinct full_name_as from said join words using (word)
-where words.bearers <= {_FEWEST_BEARERS} + {_LEAST_SHARE} * (select count(*) from derived)
+select '{WORD}' as kind, hash(word) as key, bearers::integer as records from words
+where bearers > {_FEWEST_BEARERS} + {_LEAST_SHARE} * (select count(*) from derived)
+union all
+select '{WORD}', {ANY}, count(*)::integer from derived having count(*) >= {_FEWEST_RECORDS}
+"""
+
+_UNUSUAL = f"""
+create or replace temp table unusual as
+with said as (
+    select spelled_as as full_name_as, unnest(words) as word from spelled
+    semi join derived on derived.full_name_as = spelled_as
+)
+select distinct full_name_as from said
+anti join (from tallies where kind = '{WORD}') as usual on usual.key = hash(word)
 """
 
 _BY_KEY = " ".join(
-    f"left join tallies as by_{key} on by_{key}.kind = '{key}' and by_{key}.key = derived.{key}" for key in _TALLIED
+    f"left join tallies as by_{key} on by_{key}.kind = '{key}' and by_{key}.key = derived.{key}" for key in COUNTED
+)
+_COUNTS = ", ".join(
+    f"case when {key} is not null then coalesce(by_{key}.records, 1) end as {name}" for key, name in COUNTED.items()
 )
 _CANDIDATES = f"""
 create or replace temp table candidates as
 select derived.* exclude (full_name_as),
-    case when namesake is not null then coalesce(by_namesake.records, 1) end as namesakes,
-    case when name_set is not null then coalesce(by_name_set.records, 1) end as bearers,
-    case when named_here is not null then coalesce(by_named_here.records, 1) end as namesakes_here,
-    case when dated is not null then coalesce(by_dated.records, 1) end as datemates,
-    case when household is not null then coalesce(by_household.records, 1) end as household_size,
-    unusual.full_name_as is not null as is_unusual
+    {_COUNTS},
+    case when household is not null then coalesce(homes.records, 1) end as household_size,
+    unusual.full_name_as is not null as is_unusual,
+    exists (from tallies where kind = '{WORD}' and key = {ANY}) as is_many
 from derived
 {_BY_KEY}
+left join homes on homes.key = derived.household
 left join unusual on unusual.full_name_as = derived.full_name_as
 """
 
@@ -238,7 +281,7 @@ _KIN = f"""
 create or replace temp table kin as
 with members as (
     select distinct household, namesake from candidates
-    where namesakes between 2 and {_MOST_NAMESAKES} and household_size between 2 and {_LARGEST_HOUSEHOLD}
+    where namesakes <= {MOST_NAMESAKES} and household_size between 2 and {LARGEST_HOUSEHOLD}
 )
 select one.household as one, other.household as other, count(*)::integer as shared
 from members as one join members as other on one.namesake = other.namesake and one.household < other.household
@@ -246,5 +289,9 @@ group by all
 """
 
 _DERIVE = (_KEY, _SPELLED, _DERIVED, _CHECKED, "drop table entered")
-_DROPPED = tuple(f"drop table {table}" for table in ("derived", "spelled", "unusual"))  # room for the pairs
-_COUNT = (_TALLIES, _UNUSUAL, _CANDIDATES, *_DROPPED, _KIN)
+_DROPPED = tuple(
+    f"drop table {table}" for table in ("derived", "spelled", "unusual", "tallies", "homes")
+)  # room for the pairs
+_TALLY = (_TALLIES, _WORDS)
+_COUNT = (_UNUSUAL, _CANDIDATES, *_DROPPED, _KIN)
+DERIVATION = "\n".join((*_DERIVE, *_TALLY, *_COUNT))

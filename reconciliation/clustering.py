@@ -36,6 +36,7 @@ MOVES = pa.schema(
 )
 
 SUBJECTS = uuid.UUID("5f0c3c0e-6c53-5d0b-9f3f-3a4d7f1c2b11")  # the namespace of subject ids
+JUDGED = "judgement"  # the reason of APART that a steward gave
 LARGEST_CLUSTER = 24  # records of one subject; more is a chain, not a person
 
 _Integers = npt.NDArray[np.int64]
@@ -62,7 +63,8 @@ def cluster(
     """Group all of `record_keys` by `links` (deciding.LINKS).
 
     No subject holds two records that are `apart` (deciding.APART), nor two different trusted `numbers`
-    (deciding.NUMBERS) unless two records that state them are themselves linked. `previous` is ASSIGNMENT.
+    (deciding.NUMBERS) unless two records that state them are themselves linked. What a steward joined (a weight of
+    +inf) is parted only by another judgement, and then is among the cuts. `previous` is ASSIGNMENT.
     Pairs that name a record outside `record_keys` are left out. New ids are made with `namespace`: an installation's
     own keeps them from being traced back to the keys.
     """
@@ -120,7 +122,7 @@ def _barriers(ordered: pa.Array, apart: pa.Table) -> tuple[dict[int, set[int]], 
         barriers[one].add(other)
         barriers[other].add(one)
         pair = (min(one, other), max(one, other))
-        reasons[pair] = min(reason, reasons.get(pair, reason))
+        reasons[pair] = min(reason, reasons.get(pair, reason), key=lambda said: (said != JUDGED, said))
     return dict(barriers), reasons
 
 
@@ -195,7 +197,8 @@ def _regroup(
         left, right = group[one], group[other]
         if left is right:
             continue
-        reason = _refusal(left, right, reasons, is_direct=min(numbers[one], numbers[other]) >= 0)
+        is_direct = min(numbers[one], numbers[other]) >= 0
+        reason = _refusal(left, right, reasons, is_direct=is_direct, is_judged=bool(np.isinf(edges.weight[edge])))
         if reason is not None:
             refused[edge] = reason
             continue
@@ -211,16 +214,24 @@ def _regroup(
     return refused
 
 
-def _refusal(left: _Group, right: _Group, reasons: dict[tuple[int, int], str], *, is_direct: bool) -> str | None:
-    """Why the two may not be one: the first guard that objects. `is_direct`: both ends of the link state a number."""
+def _refusal(
+    left: _Group, right: _Group, reasons: dict[tuple[int, int], str], *, is_direct: bool, is_judged: bool
+) -> str | None:
+    """Why the two may not be one: the first guard that objects. `is_direct`: both ends of the link state a number.
+
+    To what a steward joined only another judgement objects.
+    """
     crossing = left.barred.intersection(right.records)
-    if crossing:
-        return min(
-            reasons[min(one, other), max(one, other)]
-            for one in crossing
-            for other in left.records
-            if (min(one, other), max(one, other)) in reasons
-        )
+    said = {
+        reasons[min(one, other), max(one, other)]
+        for one in crossing
+        for other in left.records
+        if (min(one, other), max(one, other)) in reasons
+    }
+    if is_judged:
+        return JUDGED if JUDGED in said else None
+    if said:
+        return min(said)
     # A link between two records with numbers has weighed that they differ; a way through a record without has not.
     if left.numbers and right.numbers and left.numbers.isdisjoint(right.numbers) and not is_direct:
         return "two_numbers"

@@ -87,24 +87,61 @@ def link_pool(
 ) -> Linked:
     """What `link` says of a pool whose pairs are compared already."""
     connection, linkage = pool.connection, pool.linkage
-    for name, pairs in (("joined", must_link), ("parted", cannot_link), ("standing", standing)):
-        _judge(connection, name, pairs)
-    found = connection.sql(_found_sql(model, linkage)).to_arrow_table()
-    judged = connection.sql(_judged_sql(model, linkage)).to_arrow_table()
-    keys = connection.sql("select record_key from candidates order by row").to_arrow_table()["record_key"]
+    scored = score(connection, linkage, model=model, must_link=must_link, cannot_link=cannot_link, standing=standing)
     numbers = NUMBERS.empty_table()
     if linkage.numbers is not None:
         numbers = connection.sql(linkage.numbers).to_arrow_table().cast(NUMBERS)
-    parted = connection.sql("select one, other from parted order by all").to_arrow_table()
+    return conclude(scored, numbers=numbers, blocks=pool.blocks, model=model, linkage=linkage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Pairs that matter, weighed. `one` and `other` are places in `keys`, one < other.
+
+    `found` and `judged` are (one, other, rule, veto, a column of levels per comparison, weight, stands): what blocking
+    found and nobody judged, and what a steward joined. `parted` is (one, other).
+    """
+
+    keys: pa.ChunkedArray
+    found: pa.Table
+    judged: pa.Table
+    parted: pa.Table
+
+
+def score(
+    connection: duckdb.DuckDBPyConnection,
+    linkage: Linkage,
+    *,
+    model: Model,
+    must_link: pa.Table | None = None,
+    cannot_link: pa.Table | None = None,
+    standing: pa.Table | None = None,
+) -> Scored:
+    """Weigh the pairs of the table `compared`, and those that were judged; tables as for `link`."""
+    for name, pairs in (("joined", must_link), ("parted", cannot_link), ("standing", standing)):
+        _judge(connection, name, pairs)
+    return Scored(
+        keys=connection.sql("select record_key from candidates order by row").to_arrow_table()["record_key"],
+        found=connection.sql(_found_sql(model, linkage)).to_arrow_table(),
+        judged=connection.sql(_judged_sql(model, linkage)).to_arrow_table(),
+        parted=connection.sql("select one, other from parted order by all").to_arrow_table(),
+    )
+
+
+def conclude(
+    scored: Scored, *, numbers: pa.Table, blocks: pa.Table, model: Model, linkage: Linkage = PERSONS
+) -> Linked:
+    """What the weights of all pairs of a pool come to. `numbers` is NUMBERS, `blocks` blocking.BLOCKS."""
+    found, keys = scored.found, scored.keys
     vetoed = found.filter(pc.greater(found["veto"], 0))
     kept = pc.or_(pc.greater_equal(found["weight"], model.lower), _is_equal_number(found, linkage))
-    decisions = decide(pa.concat_tables([found.filter(kept), judged]), keys, model=model, linkage=linkage)
+    decisions = decide(pa.concat_tables([found.filter(kept), scored.judged]), keys, model=model, linkage=linkage)
     return Linked(
         decisions=decisions,
         links=links_of(decisions),
-        apart=_apart(vetoed, parted, keys, linkage),
+        apart=_apart(vetoed, scored.parted, keys, linkage),
         numbers=numbers,
-        blocks=pool.blocks,
+        blocks=blocks,
     )
 
 

@@ -4,6 +4,8 @@ Evidence holds units, weights, codes and places in the list of records, never a 
 on the records. `sides` says which of the records, by place, are held to be one: SAME joins sides, NOT_SAME parts them.
 """
 
+from datetime import date
+
 import pyarrow as pa
 
 from reconciliation.model import CaseKind, State
@@ -14,7 +16,7 @@ FACTS = pa.schema(
     [
         pa.field("record_key", pa.string(), nullable=False),
         pa.field("record_id", pa.int64(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),  # person | insurance
+        pa.field("kind", pa.string(), nullable=False),  # person | insurance | correction (of a citizen)
         pa.field("subject_id", pa.string(), nullable=False),
         pa.field("personal_number", pa.string()),
         pa.field("insurance_number", pa.string()),
@@ -39,12 +41,23 @@ LEAST_MONTHS = 12 * 12
 # A circle of relations is looked for over so many people, of each of whom so many parents are followed.
 MOST_PEOPLE, MOST_PARENTS = 8, 4
 
+MOST_NAMED = 100  # records of a case about a hamlet's name
+
 CASES = pa.schema(
     [
         pa.field("fingerprint", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("record_keys", pa.list_(pa.string()), nullable=False),  # ascending
         pa.field("evidence", pa.string(), nullable=False),  # a JSON object
+    ]
+)
+
+# Records that name a hamlet of today's unit and say of no former commune which one they mean.
+IN_HAMLETS = pa.schema(
+    [
+        pa.field("record_key", pa.string(), nullable=False),
+        pa.field("unit_code", pa.string(), nullable=False),
+        pa.field("name_key", pa.string(), nullable=False),  # hamlets.hamlet_key
     ]
 )
 
@@ -71,9 +84,17 @@ HOLDS: dict[CaseKind, State] = {
     CaseKind.CIRCULAR_RELATIONS: State.AWAITING_STEWARD,
     CaseKind.DEATH_THEN_UPDATE: State.AWAITING_STEWARD,
     CaseKind.TWO_PROVINCES_ONE_PERSON: State.AWAITING_STEWARD,
+    CaseKind.HOUSEHOLD_CLASH: State.AWAITING_STEWARD,
     CaseKind.REFUSED_BY_REGISTRY: State.AWAITING_STEWARD,
     CaseKind.MISSING_VERSION: State.AWAITING_STEWARD,
+    CaseKind.HOUSEHOLD_CLASH: State.AWAITING_STEWARD,
+    CaseKind.DUPLICATE_HAMLET: State.AWAITING_STEWARD,
+    CaseKind.UNSIGNED_EVENT: State.AWAITING_STEWARD,
+    CaseKind.CITIZEN_CORRECTION: State.AWAITING_STEWARD,
 }
+
+# Cases that no run raises: they come from a registry's outcome and from deadlines, and end with those.
+NOT_OF_A_RUN = frozenset({CaseKind.REFUSED_BY_REGISTRY, CaseKind.MISSING_VERSION, CaseKind.UNSIGNED_EVENT})
 
 
 def unplaced(placements: pa.Table) -> pa.Table:
@@ -84,6 +105,17 @@ def unplaced(placements: pa.Table) -> pa.Table:
 def doubtful(pairs: pa.Table) -> pa.Table:
     """CASES of the pairs (DOUBTS) between the thresholds, vetoed or kept apart by a guard."""
     return select(_DOUBTFUL, CASES, pairs=pairs)
+
+
+def duplicate_hamlets(records: pa.Table, told: pa.Table, *, as_of: date) -> pa.Table:
+    """CASES of names that several hamlets of one unit bear on the day `as_of`, one a unit and name.
+
+    `records` are IN_HAMLETS, `told` are hamlets.HAMLETS. A case names at most MOST_NAMED of the records that cannot be
+    told apart; `records` says how many there are.
+    """
+    if not records.num_rows or not told.num_rows:
+        return CASES.empty_table()
+    return select(_HAMLETS, CASES, records=records, told=told, given={"as_of": as_of})
 
 
 def conflicts(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
@@ -285,6 +317,19 @@ select sha256(concat_ws('|', '{CaseKind.CIRCULAR_RELATIONS}', array_to_string(re
                         array_to_string(claims, ','))) as fingerprint,
     '{CaseKind.CIRCULAR_RELATIONS}' as kind, record_keys, evidence
 from found order by record_keys, fingerprint
+"""
+
+_HAMLETS = f"""
+with borne as (
+    select unit_code, name_key, list_sort(list(distinct former_unit_code)) as formers from told
+    where coalesce(valid_to >= $as_of, true) and coalesce(valid_from <= $as_of, true)
+    group by unit_code, name_key having count(distinct former_unit_code) > 1
+)
+select sha256(concat_ws('|', '{CaseKind.DUPLICATE_HAMLET}', unit_code, name_key, array_to_string(formers, ',')))
+        as fingerprint,
+    '{CaseKind.DUPLICATE_HAMLET}' as kind, list(record_key order by record_key)[:{MOST_NAMED}] as record_keys,
+    json_object('unit', unit_code, 'former_units', formers, 'hamlet', name_key, 'records', count(*))::text as evidence
+from records join borne using (unit_code, name_key) group by unit_code, name_key, formers order by fingerprint
 """
 
 # Of one book the periods of one scheme, each once, in the order in which they begin.

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from adapters.catalogue import Catalogue
+from adapters.catalogue import Catalogue, Office, Province
+from adapters.reference.units import vintages
+from reconciliation.directory import Directory, directory
 from reconciliation.lifecycle import Role
 from reconciliation.model import State
 
@@ -82,26 +84,35 @@ DUTIES: Mapping[State, Duty] = MappingProxyType(
 )
 
 
-def person(owner: str, *, catalogue: Catalogue, registries: Mapping[str, str]) -> str:
+def person(owner: str, *, catalogue: Catalogue, registries: Mapping[str, str], desks: Directory | None = None) -> str:
     """The office behind an owner of lifecycle.owner, in its own name; `registries` are names by consumer_id.
 
-    An owner that no page names any more is given as it is written.
+    An owner that no page names any more is given as it is written. The desk of a commune is that of `desks`, of today
+    by the package's own tables when None.
     """
     whose, _, role = owner.rpartition("/")
-    if role == Role.OPERATOR:
-        return "Đơn vị vận hành cổng Liên Thông"
-    if role == Role.REGISTRY:
-        return registries.get(whose, owner)
-    if role == Role.SENDER:
-        source = catalogue.sources.get(whose)
-        return source.office.name if source else owner
-    province = catalogue.provinces.get(whose)
-    if province is None:
-        return owner
+    match role:
+        case Role.STEERING:
+            return "Ban Chỉ đạo, cơ quan thường trực về dữ liệu"
+        case Role.OPERATOR:
+            return "Đơn vị vận hành cổng Liên Thông"
+        case Role.REGISTRY:
+            return registries.get(whose, owner)
+        case Role.SENDER:
+            source = catalogue.sources.get(whose)
+            return source.office.name if source else owner
+        case _ if "/" in whose:
+            return (desks or directory(vintages()[-1])).name(owner) or owner
+        case _:
+            province = catalogue.provinces.get(whose)
+            return _office(province, Role(role)).name if province else owner
+
+
+def _office(province: Province, role: Role) -> Office:
     by_role = {office.office_id.rpartition(".")[2]: office for office in province.offices}
     offices = {
         Role.RESIDENCE: province.residence_office,
         Role.STEWARD: province.steward_office,
         Role.REGISTRAR: by_role.get("justice", province.steward_office),
     }
-    return offices[Role(role)].name
+    return offices[role]

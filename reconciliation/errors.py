@@ -1,5 +1,7 @@
 """What can go wrong in the registry, grouped by what the caller should do."""
 
+from datetime import datetime
+
 
 class ReconciliationError(Exception):
     """Base of all. The message names the place and the next step and never holds personal data."""
@@ -21,6 +23,36 @@ class RejectedRequestError(ReconciliationError):
         self.reason = reason
         self.message = message
         self.next_step = next_step
+
+
+class LeftAloneError(RejectedRequestError):
+    """A work leaves a case alone. `reason` is noted beside it, and is no published code."""
+
+
+class CaseTakenError(RejectedRequestError):
+    """Somebody else was first: who, since when or until when, with what (a decision, or none yet), and the case now.
+
+    `judgement_id` is that of the decision, and `stage` what the case waits for now (desk.Stage).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        next_step: str,
+        steward: str,
+        at: datetime,
+        decision: str | None = None,
+        judgement_id: int | None = None,
+        stage: str = "",
+    ) -> None:
+        super().__init__(reason, message, next_step=next_step)
+        self.steward = steward
+        self.at = at
+        self.decision = decision
+        self.judgement_id = judgement_id
+        self.stage = stage
 
 
 class FatalStoreError(ReconciliationError):

@@ -59,7 +59,7 @@ PERSONAL_NUMBER = Comparison(
 
 _NAMED = "l.name_set = r.name_set"
 _MIDDLE_SLIP = "l.given_bare = r.given_bare and damerau_levenshtein(l.before_given_bare, r.before_given_bare) <= 1"
-_GIVEN_SLIP = "l.before_given_bare = r.before_given_bare and damerau_levenshtein(l.given_bare, r.given_bare) <= 1"
+GIVEN_SLIP = "l.before_given_bare = r.before_given_bare and damerau_levenshtein(l.given_bare, r.given_bare) <= 1"
 # Between two words that many bear lies no slip but another name.
 UNUSUAL = "(l.is_unusual or r.is_unusual)"
 NAME = Comparison(
@@ -108,7 +108,7 @@ NAME = Comparison(
         ),
         Level(
             name="slip_in_given",
-            when=f"({_GIVEN_SLIP}) and {UNUSUAL}",
+            when=f"({GIVEN_SLIP}) and {UNUSUAL}",
             vi="tên lệch một chữ cái",
             en="given name one letter apart",
         ),
@@ -120,7 +120,7 @@ NAME = Comparison(
         ),
         Level(
             name="other_given",
-            when=_GIVEN_SLIP,
+            when=GIVEN_SLIP,
             vi="tên lệch một chữ cái nhưng đều là từ thường gặp",
             en="given names one letter apart, both common",
         ),

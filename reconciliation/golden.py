@@ -1,10 +1,11 @@
-"""The golden columns: what the registry says of one subject, and which fields mean something only together."""
+"""The golden columns: what the registry says of one subject. Which of its records says what is in survivorship.py."""
 
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from adapters.canonical import RecordKind
+from reconciliation.survivorship import RULES
 
 GOLDEN_FIELDS: Mapping[RecordKind, Mapping[str, pa.DataType]] = {
     RecordKind.PERSON: {
@@ -55,27 +56,6 @@ GOLDEN_FIELDS: Mapping[RecordKind, Mapping[str, pa.DataType]] = {
     },
 }
 
-# Fields that mean something only together, taken from one record.
-TOGETHER: Mapping[RecordKind, Mapping[str, tuple[str, ...]]] = {
-    RecordKind.PERSON: {
-        "birth_year": ("birth_year", "birth_month", "birth_day"),
-        "unit_code": ("unit_code", "hamlet", "address"),
-        "household_id": ("household_id", "household_number", "relation_to_head"),
-        "father_number": ("father_number", "father_name"),
-        "mother_number": ("mother_number", "mother_name"),
-        "spouse_number": ("spouse_number", "spouse_name"),
-    },
-    RecordKind.HOUSEHOLD: {
-        "household_number": ("household_number", "former_number"),
-        "head_name": ("head_name", "head_personal_number"),
-        "unit_code": ("unit_code", "hamlet", "address"),
-    },
-    RecordKind.INSURANCE: {
-        "insurance_number": ("insurance_number", "health_card", "scheme"),
-        "valid_from": ("valid_from", "valid_to", "first_clinic"),
-    },
-}
-
 
 def spoken_schema(kind: RecordKind) -> pa.Schema:
     """What surviving reads: a record of a subject with every golden field, and how much its word counts."""
@@ -86,13 +66,24 @@ def spoken_schema(kind: RecordKind) -> pa.Schema:
             pa.field("authority", pa.int8(), nullable=False),  # 0 speaks before 1
             pa.field("event_date", pa.date32()),  # the later speaks; versions of two sources cannot be compared
             pa.field("source_version", pa.int64(), nullable=False),
+            pa.field("exported_on", pa.date32()),  # the day of the export it came in
+            pa.field("unjudged", pa.int8()),  # 0: a steward named its unit; null is 1
+            pa.field("unsigned", pa.int8()),  # 0: an officer signed its event; null is 1
+            pa.field("unverified", pa.int8()),  # 0: its number agrees with its own sex and year; null is 1
             *(pa.field(name, data_type) for name, data_type in GOLDEN_FIELDS[kind].items()),
         ]
     )
 
 
 def golden_schema(kind: RecordKind) -> pa.Schema:
-    """One row a subject: its fields, and `provenance`, a JSON object from field to the record_id it was taken from."""
+    """One row a subject: its fields, and of each group of fields (`groups`), as JSON objects, `provenance`, the
+    record_id it was taken from, and `decided_by`, the survivorship.Rank by which, where more than one record says it.
+    """
+    return pa.schema([*stands_schema(kind), pa.field("decided_by", pa.string())])
+
+
+def stands_schema(kind: RecordKind) -> pa.Schema:
+    """As golden_schema, without what no run reads again."""
     return pa.schema(
         [
             pa.field("subject_id", pa.string(), nullable=False),
@@ -104,10 +95,5 @@ def golden_schema(kind: RecordKind) -> pa.Schema:
 
 def groups(kind: RecordKind) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The fields that are chosen together, each group under its first: it counts where any of them is present."""
-    together = TOGETHER[kind]
-    followers = {name for members in together.values() for name in members}
-    for name in GOLDEN_FIELDS[kind]:
-        if name in together:
-            yield name, together[name]
-        elif name not in followers:
-            yield name, (name,)
+    for rule in RULES[kind]:
+        yield rule.leader, rule.fields

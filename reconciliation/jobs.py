@@ -1,8 +1,9 @@
 """One function per scheduled task: all that Airflow or `lienthong job` calls. Each is idempotent and returns counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -11,20 +12,37 @@ import tenacity
 from adapters.catalogue import load as load_catalogue
 from adapters.reference.unit_events import Event
 from adapters.reference.units import units_on
-from observability import telemetry
-from reconciliation import snapshots, weekly
+from observability import logs, telemetry
+from reconciliation import review, snapshots, weekly
+from reconciliation.directory import directory, of_province
 from reconciliation.entitlements import read_grants
-from reconciliation.errors import RetryableStoreError
+from reconciliation.errors import ReconciliationError, RetryableStoreError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model_changes import ModelChange, compare_models, save_change
 from reconciliation.pipeline import linkage_pool, reconcile
+from reconciliation.poison import culprits
 from reconciliation.pooling import pooled
 from reconciliation.rehearsing import Rehearsal, rehearse, touched_codes
-from reconciliation.store import feed, feed_keeping, overdue, reconciling, rehearsals, stuck, unit_events
+from reconciliation.standing import Reconciled, Standing
+from reconciliation.store import (
+    conservation_kept,
+    escalating,
+    feed,
+    feed_keeping,
+    overdue,
+    reconciling,
+    rehearsals,
+    scoreboard,
+    set_aside,
+    stuck,
+    unit_events,
+)
 from reconciliation.store import weekly as weekly_store
-from reconciliation.store.engine import Engine
+from reconciliation.store.engine import Connection, Engine, transaction
 from reconciliation.teaching import teach_pool
-from reconciliation.weights import Model, load_model, save_model
+from reconciliation.weights import Model, model_of, save_model
+
+log = logs.get_logger(__name__)
 
 Counts = dict[str, int]
 
@@ -49,21 +67,96 @@ def provinces(engine: Engine) -> list[str]:
     return reconciling.provinces(engine)
 
 
+def provinces_to_recode(engine: Engine, *, now: datetime | None = None) -> list[str]:
+    """The codes of the provinces whose records were last placed on other units, or by other rules, ascending."""
+    return reconciling.provinces_to_recode(engine, now=now)
+
+
 @_again
-def reconcile_records(engine: Engine, *, province_code: str, now: datetime) -> Counts:
-    """Reconcile one province, on the units of `now`. While another run holds the province this one does nothing."""
+def reconcile_records(
+    engine: Engine, *, province_code: str, now: datetime, models: Path | None = None, is_whole: bool = False
+) -> Counts:
+    """Reconcile one province, on the units of `now`. While another run holds the province this one does nothing.
+
+    The model is `models`/CODE.json where retrain_model left one, else the shipped one. Linkage looks at what changed
+    since the last run, where that is little; with `is_whole` at everything. A waiting record that breaks a rule is set
+    aside for a person and the others go on; `set_aside` counts such records.
+    """
+    review.put_in_force(engine, now=now)
     with ExitStack() as spans, reconciling.province_lock(engine, province_code) as connection:
         if connection is None:
             return {"skipped": 1}
         for trace in reconciling.waiting_traces(connection, province_code):
             spans.enter_context(telemetry.span("reconcile", parent=trace, attributes={"province_code": province_code}))
-        standing = reconciling.read(connection, province_code)
+        standing = reconciling.read(connection, province_code, is_run=not is_whole)
         as_of = now.astimezone(VIETNAM).date()
-        result = reconcile(standing, province_code=province_code, model=load_model(), as_of=as_of)
+        work = partial(reconcile, province_code=province_code, model=model_of(province_code, models), as_of=as_of)
+        try:
+            result, broken = work(standing), 0
+        except ReconciliationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record may do to a rule
+            broken = _set_aside(connection, standing, work, error, province_code=province_code, now=now)
+            standing = reconciling.read(connection, province_code, is_run=not is_whole)
+            result = work(standing)
         counts = {f"records.{kind}": table.num_rows for kind, table in standing.heads.items()}
+        counts["linked_whole"] = int(result.linkage.is_whole)
         counts["links"] = pc.sum(pc.equal(result.links["decision"], "link")).as_py() or 0
+        if broken:
+            counts["set_aside"] = broken
         counts |= reconciling.write(connection, result, province_code=province_code, now=now)
     reconciling.note_run(engine, job="reconcile_records", province_code=province_code, counts=counts, now=now)
+    return counts
+
+
+def _set_aside(
+    connection: Connection,
+    standing: Standing,
+    work: Callable[[Standing], Reconciled],
+    error: Exception,
+    *,
+    province_code: str,
+    now: datetime,
+) -> int:
+    """Set the records aside that break `work`, and return how many. Raises `error` when no few records do."""
+    broken = culprits(standing, work)
+    if not broken:
+        raise error
+    place = logs.place_of(error)
+    log.warning("records_set_aside", count=len(broken), error_type=type(error).__name__, place=place)
+    return set_aside.put(connection, broken, province_code=province_code, now=now)
+
+
+@_again
+def take_up_again(engine: Engine, *, province_code: str, now: datetime) -> Counts:
+    """Give what was set aside back to the next run of a province, after its rule was mended."""
+    with transaction(engine) as connection:
+        counts = {"taken_up": set_aside.take_up(connection, province_code=province_code, now=now)}
+    reconciling.note_run(engine, job="take_up_again", province_code=province_code, counts=counts, now=now)
+    return counts
+
+
+@_again
+def take_balance(engine: Engine, *, province_code: str, now: datetime) -> Counts:
+    """Balance a province's records, units and ledger, and keep what is new; see statement.py.
+
+    Counts what is lost and which cells do not close; the balance itself names what is lost. While another one is being
+    made for the province this one does nothing.
+    """
+    made = conservation_kept.take(engine, province_code, now=now)
+    if made is None:
+        return {"skipped": 1}
+    counts = {
+        "closed": int(made.is_closed),
+        "lost": made.lost,
+        "received": sum(one.received for one in made.sources),
+        "open_sources": sum(bool(one.missing) for one in made.sources),
+        "open_former_units": sum(bool(one.missing) for one in made.former_units),
+        "open_units": sum(bool(one.missing) for one in made.current_units),
+    }
+    if not made.is_closed:
+        log.error("balance_open", province_code=province_code, count=made.lost)
+    reconciling.note_run(engine, job="take_balance", province_code=province_code, counts=counts, now=now)
     return counts
 
 
@@ -91,7 +184,7 @@ def retrain_model(engine: Engine, *, province_code: str, folder: Path, seed: int
         standing = reconciling.read(connection, province_code)
     records = linkage_pool(standing, province_code=province_code, as_of=now.astimezone(VIETNAM).date())
     used = folder / f"{province_code}.json"
-    before = load_model(used) if used.exists() else load_model()
+    before = model_of(province_code, folder)
     with pooled(records) as pool:
         name = f"{province_code}-{now:%Y%m%dT%H%M%SZ}"
         after = teach_pool(pool, seed=seed, name=name)
@@ -139,12 +232,32 @@ def rehearse_event(engine: Engine, event: Event, *, now: datetime, minutes_a_cas
 def flag_stuck_updates(engine: Engine, *, now: datetime) -> Counts:
     """Let go what waited for a version or a signature until its deadline, and count what is late, by state and owner.
 
-    A version that went on without the one it follows leaves a case; the counts are kept with their time.
+    The desks of communes count as their province's. A version that went on without the one it follows leaves a case;
+    the counts are kept with their time.
     """
     let_go = overdue.let_go(engine, now=now)
     found = stuck.count(engine, now=now)
-    counts = {f"{row.state} {row.owner}": row.updates for row in found} | let_go
+    counts: Counts = {}
+    for row in found:
+        name = f"{row.state} {of_province(row.owner)}"
+        counts[name] = counts.get(name, 0) + row.updates
+    counts |= let_go
     reconciling.note_run(engine, job="flag_stuck_updates", province_code=None, counts=counts, now=now)
+    return counts
+
+
+@_again
+def escalate(engine: Engine, *, now: datetime) -> Counts:
+    """Let go up a rung what is late (lifecycle.RUNGS), and hand over what was a unit's that has ended.
+
+    Looks at what became late since it last ran, not at all that waits. Counts rungs gone up, updates and cases apart.
+    """
+    tables = unit_events.tables_known(engine)
+    offices = directory(now.astimezone(VIETNAM).date(), tables=tables)
+    since = escalating.last_run(engine)
+    counts = escalating.hand_over(engine, offices, now=now) if escalating.units_changed(engine, offices, since) else {}
+    counts |= escalating.escalate(engine, offices, since=since, now=now)
+    reconciling.note_run(engine, job=escalating.JOB, province_code=None, counts=counts, now=now)
     return counts
 
 
@@ -157,11 +270,13 @@ def weekly_report(engine: Engine, *, now: datetime, week: str = "") -> Counts:
     chosen = week or weekly.week_of(now - timedelta(days=1))
     since, until = weekly.period(chosen)
     catalogue = load_catalogue()
-    units = units_on(now.astimezone(VIETNAM).date(), tables=unit_events.tables_known(engine))
+    today, tables = now.astimezone(VIETNAM).date(), unit_events.tables_known(engine)
+    units = units_on(today, tables=tables)
     names = weekly.Names(
         catalogue=catalogue,
         registries={grant.consumer_id: grant.name for grant in read_grants()},
         units=dict(zip(units["code"].to_pylist(), units["name"].to_pylist(), strict=True)),
+        desks=directory(today, tables=tables),
     )
     read = weekly_store.read(engine, since=since, until=until, now=now, sources=catalogue.sources.values())
     trend = weekly_store.totals(engine, before=chosen, weeks=weekly.TREND_WEEKS)
@@ -169,6 +284,14 @@ def weekly_report(engine: Engine, *, now: datetime, week: str = "") -> Counts:
     weekly_store.keep(engine, figures, week=chosen, now=now)
     reconciling.note_run(engine, job="weekly_report", province_code=None, counts=figures["totals"], now=now)
     return Counts(figures["totals"])
+
+
+@_again
+def count_scores(engine: Engine, *, now: datetime) -> Counts:
+    """Count the scoreboard of today in Vietnam: a line for each province and each unit; see store/scoreboard.py."""
+    counts = {"lines": scoreboard.count(engine, now=now)}
+    reconciling.note_run(engine, job="count_scores", province_code=None, counts=counts, now=now)
+    return counts
 
 
 def publish_snapshot(engine: Engine, *, consumer_id: str, folder: Path, now: datetime) -> Counts:

@@ -4,7 +4,7 @@ The one table of the product's sentence: every accepted update is at every momen
 with an owner and a deadline. *Stuck* is no state and no flag: it is a deadline that has passed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -14,15 +14,18 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from reconciliation.model import State
+from reconciliation.model import Move, State
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 END_OF_OFFICE = time(17, 0)
 
 
 class Role(StrEnum):
-    """Who can own a waiting update. An owner is written `<province, source or consumer>/<role>`."""
+    """Who can own a waiting update. An owner is written `<province, source or consumer>/<role>`, and where the commune
+    is known `<province>/<commune>/<role>`; directory.py says whom that is.
+    """
 
+    STEERING = "steering"  # the committee to which everything late goes up in the end
     OPERATOR = "operator"  # of the gateway
     SENDER = "sender"  # the office that runs the source
     REGISTRAR = "registrar"  # the civil-status office of the province
@@ -89,6 +92,13 @@ WAITING: Mapping[State, Waiting] = MappingProxyType(
 REOPENED = frozenset({State.WITHDRAWN, State.REFUSED})
 RECALLED = frozenset({State.APPLIED, State.REFUSED})
 
+# In working days after the deadline: when an item goes up its first rung, its second and so on (directory.ladder). The
+# first one hears of it as the deadline passes.
+RUNGS = (0, 2, 5, 10)
+
+# The states whose owner is the desk of a commune where it is known of which one the record is.
+LOCAL = frozenset({State.AWAITING_MATCH, State.AWAITING_STEWARD})
+
 # Before it may be published: what its sender, an officer, a steward or the next run has to say of it.
 PENDING = _HELD | KEPT_BACK | {State.AWAITING_RECONCILIATION}
 
@@ -100,11 +110,16 @@ def may_come_from(state: State) -> frozenset[State]:
 
 
 def owner(
-    state: State, *, province_code: str, source_id: str | None = None, consumer_id: str | None = None
+    state: State,
+    *,
+    province_code: str,
+    unit_code: str | None = None,
+    source_id: str | None = None,
+    consumer_id: str | None = None,
 ) -> str | None:
     """Who owns an update in `state`; None when the state is terminal.
 
-    A registry's states need `consumer_id`, a sender's `source_id`.
+    A registry's states need `consumer_id`, a sender's `source_id`; `unit_code` is today's unit of the record, if known.
     """
     if state in TERMINAL:
         return None
@@ -119,6 +134,8 @@ def owner(
             if source_id is None:
                 raise ValueError(f"{state} is owned by a source's sender, and none was named")
             return f"{source_id}/{Role.SENDER}"
+        case role if unit_code is not None and state in LOCAL:
+            return f"{province_code}/{unit_code}/{role}"
         case role:
             return f"{province_code}/{role}"
 
@@ -138,6 +155,25 @@ def after_working_days(since: datetime, days: int) -> datetime:
         if day.weekday() < 5 and not _is_holiday(day):
             days -= 1
     return datetime.combine(day, END_OF_OFFICE, VIETNAM).astimezone(UTC)
+
+
+def late_before(now: datetime, days: int) -> datetime:
+    """The moment of which every deadline before it lies `days` working days, or more, before `now`."""
+    if not days:
+        return now
+    day = now.astimezone(VIETNAM).date()
+    while after_working_days(datetime.combine(day, time(), VIETNAM), days) >= now:
+        day -= timedelta(days=1)
+    return datetime.combine(day + timedelta(days=1), time(), VIETNAM).astimezone(UTC)
+
+
+def hops(history: Sequence[Move], *, now: datetime) -> dict[State, timedelta]:
+    """How long an update has been in each state by its history, all stays together; the present one up to `now`."""
+    spent: dict[State, timedelta] = {}
+    for move, left_at in zip(history, [*(move.moved_at for move in history[1:]), now], strict=True):
+        if move.to_state not in TERMINAL:
+            spent[move.to_state] = spent.get(move.to_state, timedelta()) + (left_at - move.moved_at)
+    return spent
 
 
 def _is_holiday(day: date) -> bool:

@@ -4,14 +4,28 @@ Declared once and compiled twice: to SQL over every pair of a pool, and to SQL o
 what stands beside them. Nothing here knows a person; `persons.py` declares that linkage.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from reconciliation.blocking import BlockingRule
 from reconciliation.comparing import Comparison, Veto, level_sql, veto_sql
+
+# How many records of a pool share a key, by kind of key; where there is no row, hardly any do.
+TALLIES = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("records", pa.int32(), nullable=False),
+    ]
+)
+
+# How many records a home holds, where it is more than one.
+HOME_SIZES = pa.schema([pa.field("key", pa.uint64(), nullable=False), pa.field("records", pa.int32(), nullable=False)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +39,35 @@ class Lookup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Homes:
+    """Records of one `home` are about people who live together; two homes are compared by the members they share.
+
+    All are columns of `candidates`. A home counts when it holds so many records, a member when so many share it.
+    """
+
+    home: str
+    member: str  # a kind of `tallies` too
+    members: str  # how many records share the member
+    most_members: int
+    fewest: int
+    most: int
+    size: str  # how many records the home holds
+    shared: str  # what a pair's join says of the two homes, as the comparisons name it: "kin.shared"
+
+    @property
+    def member_sql(self) -> str:
+        """The member, null where too many share it."""
+        return f"case when {self.members} <= {self.most_members} then {self.member} end"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Linkage:
     """One declaration. Its SQL reads tables of `derive` and `count`, as `candidates` (l and r) and by `joins`.
 
     `derive(connection, records)` makes the table `derived`: a row per record, `row` the rank of its key, and whatever
-    blocking and comparing read of the record alone. `count(connection)` makes `candidates` of it, with what only the
-    pool can say: how many share a name, who shares a home.
+    blocking and comparing read of the record alone. `tally(connection)` makes `tallies` of it: how many share a name.
+    `count(connection)` makes `candidates` of the two and of `homes`, with what only the pool can say; `counted` says
+    the same of one row of `derived` with its `word_keys`.
     """
 
     name: str
@@ -39,6 +76,12 @@ class Linkage:
     count: Callable[[duckdb.DuckDBPyConnection], None]
     comparisons: tuple[Comparison, ...]
     rules: tuple[BlockingRule, ...]
+    tally: Callable[[duckdb.DuckDBPyConnection], None] | None = None  # makes TALLIES of `derived`
+    counted: Callable[[Mapping[str, Any], Mapping[str, Mapping[int, int]]], dict[str, Any]] | None = None
+    tallied: tuple[str, ...] = ()  # the kinds of `tallies` that are columns of `derived`
+    word: str = ""  # the kind whose keys are the words of a name
+    derivation: str = ""  # whatever else the derived columns hang on, so that a change of it is seen
+    homes: Homes | None = None  # whom the pairs' joins are about
     vetoes: tuple[Veto, ...] = ()
     label: str | None = None  # the comparison whose agreement teaches the others and is never taught itself
     equal: tuple[str, ...] = ()  # its levels that say "the same"
@@ -62,9 +105,45 @@ class Linkage:
         levels = () if self.labelling is None else self.labelling.levels
         return tuple(place for place, level in enumerate(levels, start=1) if level.name in self.equal)
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
-        """Create `candidates` of a whole pool; raises FatalPoolError when `records` is none."""
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever the hashes, levels or pairs of two runs hang on: declaration and engine."""
+        declared = (self.records, self.comparisons, self.rules, self.vetoes, self.joins, self.derivation)
+        return hashlib.sha256(repr((duckdb.__version__, *declared)).encode()).hexdigest()
+
+    def prepare(
+        self, connection: duckdb.DuckDBPyConnection, records: pa.Table, *, tallies: pa.Table | None = None
+    ) -> pa.Table:
+        """Create `candidates` of a whole pool and return the TALLIES it was counted by: its own unless some are given.
+
+        Raises FatalPoolError when `records` is no pool.
+        """
         self.derive(connection, records)
+        if tallies is None:
+            tallies = TALLIES.empty_table()
+            if self.tally is not None:
+                self.tally(connection)
+                tallies = connection.sql("from tallies").to_arrow_table().cast(TALLIES)
+        self.count_by(connection, tallies)
+        return tallies
+
+    def count_by(
+        self, connection: duckdb.DuckDBPyConnection, tallies: pa.Table, *, homes: pa.Table | None = None
+    ) -> None:
+        """Create `candidates` of `derived`, where names are as frequent as `tallies` say.
+
+        `homes` is HOME_SIZES where `derived` does not hold all records of its homes.
+        """
+        for name, table in (("tallies", tallies), ("homes", homes)):
+            if table is not None:
+                connection.register("given", table)
+                connection.execute(f"create or replace temp table {name} as from given")
+                connection.unregister("given")
+        if homes is None and self.homes is not None:
+            connection.execute(
+                f"create or replace temp table homes as select {self.homes.home} as key, count(*)::integer as records "
+                f"from derived where {self.homes.home} is not null group by {self.homes.home} having count(*) > 1"
+            )
         self.count(connection)
 
 

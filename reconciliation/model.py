@@ -131,6 +131,7 @@ class UpdateStatus:
     deadline: datetime | None
     is_stuck: bool
     history: tuple[Move, ...]
+    raised_to: str | None = None  # who above the owner has been told, once it is late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,12 +318,46 @@ class PortalGrantEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StewardGrant:
+    """On what a steward may decide: in which provinces (none: all), which kinds of case (none: all), and how shown.
+
+    `granted_until` is the last day; None is without an end.
+    """
+
+    steward: str
+    identity_uris: tuple[str, ...]
+    province_codes: tuple[str, ...]
+    kinds: tuple["CaseKind", ...]
+    may_approve: bool
+    purpose: str
+    legal_reference: str
+    granted_from: date
+    granted_until: date | None = None
+
+    def holds(self, on: date) -> bool:
+        """Whether it is a grant on that day."""
+        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StewardGrantEntry:
+    """One line of a steward's history of grants: who granted or revoked what, and when."""
+
+    entry_id: int
+    grant: StewardGrant
+    is_revoked: bool
+    recorded_at: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grants:
     """Every grant that stands, by whom it is for; those of days to come or gone are among them."""
 
     sources: Mapping[str, SourceGrant]
     consumers: Mapping[str, tuple[Grant, ...]]
     portals: Mapping[str, PortalGrant] = field(default_factory=dict)
+    stewards: Mapping[str, StewardGrant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,8 +411,22 @@ class CaseKind(StrEnum):
     CIRCULAR_RELATIONS = "circular_relations"
     DEATH_THEN_UPDATE = "death_then_update"
     TWO_PROVINCES_ONE_PERSON = "two_provinces_one_person"
+    HOUSEHOLD_CLASH = "household_clash"
     REFUSED_BY_REGISTRY = "refused_by_registry"
     MISSING_VERSION = "missing_version"
+    DUPLICATE_HAMLET = "duplicate_hamlet"
+    UNSIGNED_EVENT = "unsigned_event"
+    CITIZEN_CORRECTION = "citizen_correction"
+
+
+class TouchKind(StrEnum):
+    """What somebody does with a case besides deciding it."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    SKIPPED = "skipped"
+    ASKED = "asked"  # the province has the word
+    ANSWERED = "answered"
 
 
 class Decision(StrEnum):
@@ -406,6 +455,7 @@ class Case:
     evidence: dict[str, object]
     resolved_by: int | None  # the judgement in force, None while open
     proposed_by: int | None = None  # a judgement that waits for its second person
+    raised_to: str | None = None  # who above the owner has been told, once it is late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -425,3 +475,7 @@ class Judgement:
     reverses: int | None
     needs_approval: bool = False
     approved_by: str | None = None
+    reason_code: str = "other"  # of reconciliation/reasons.py
+    undo_until: datetime | None = None  # it can be undone and is not in force; None once that is over
+    case_version: str | None = None  # which versions of the records were decided on
+    merged_fields: Mapping[str, str] | None = None  # of a merge: the record key that each field is from

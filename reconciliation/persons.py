@@ -1,10 +1,21 @@
 """Persons: which pairs of records are worth comparing, what is compared and what forbids a link, in one declaration."""
 
 from reconciliation.blocking import BlockingRule
-from reconciliation.candidates import RECORDS, count, derive
+from reconciliation.candidates import (
+    COUNTED,
+    DERIVATION,
+    LARGEST_HOUSEHOLD,
+    MOST_NAMESAKES,
+    RECORDS,
+    WORD,
+    count,
+    counted,
+    derive,
+    tally,
+)
 from reconciliation.comparing import Veto
-from reconciliation.evidence import ADJACENT, COMPARISONS, ONE_BOOK, OTHERS, PERSONAL_NUMBER, UNUSUAL
-from reconciliation.linkage import Linkage, Lookup
+from reconciliation.evidence import ADJACENT, COMPARISONS, GIVEN_SLIP, ONE_BOOK, OTHERS, PERSONAL_NUMBER, UNUSUAL
+from reconciliation.linkage import Homes, Linkage, Lookup
 
 # `name_letters` are the letters of a name in alphabetical order: words in another order, a lost space and two letters
 # changed over leave it as it is.
@@ -46,6 +57,13 @@ VETOES: tuple[Veto, ...] = (
         en="same birth date and family, other name: possibly twins",
     ),
     Veto(
+        name="unknown_name",
+        when=f"{_OTHER_NAME} and {GIVEN_SLIP} and l.birth_year = r.birth_year and not (l.is_many or r.is_many) "
+        f"and not coalesce(l.birth_date = r.birth_date, false) and {_NO_NUMBER_AGREES}",
+        vi="tên lệch một chữ cái, còn quá ít hồ sơ để biết là lỗi hay là tên khác",
+        en="given name one letter apart, and too few records yet to tell a slip from another name",
+    ),
+    Veto(
         name="generations",
         when="abs(l.birth_year - r.birth_year) > 12 and not coalesce(l.birth_month = r.birth_month "
         f"and l.birth_day = r.birth_day, false) and l.name_set = r.name_set and {_ONE_FAMILY} and {_NO_NUMBER_AGREES}",
@@ -59,7 +77,22 @@ PERSONS = Linkage(
     name="persons",
     records=RECORDS,
     derive=derive,
+    tally=tally,
     count=count,
+    counted=counted,
+    tallied=tuple(COUNTED),
+    word=WORD,
+    derivation=DERIVATION,
+    homes=Homes(
+        home="household",
+        member="namesake",
+        members="namesakes",
+        most_members=MOST_NAMESAKES,
+        fewest=2,
+        most=LARGEST_HOUSEHOLD,
+        size="household_size",
+        shared="kin.shared",
+    ),
     comparisons=COMPARISONS,
     rules=RULES,
     vetoes=VETOES,

@@ -8,15 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.canonical import RecordKind
+from adapters.reference.hamlets import hamlet_key
 from adapters.reference.units import UnitTables
-from reconciliation import detecting, recoding, rekeying, speaking, surviving
+from reconciliation import corrections, detecting, households, recoding, rekeying, speaking, surviving
+from reconciliation.books import number_books
 from reconciliation.candidates import RECORDS, name_words
-from reconciliation.clustering import ASSIGNMENT, Clustered, cluster, open_questions
-from reconciliation.deciding import PAIRS, Linked, link
+from reconciliation.clustering import ASSIGNMENT, JUDGED, Clustered, cluster, open_questions
+from reconciliation.deciding import PAIRS, Linked
 from reconciliation.detecting import CASES, FACTS
+from reconciliation.incremental import renew
 from reconciliation.model import CaseKind, Decision
+from reconciliation.nearby import Judged
+from reconciliation.preferring import prefer, preferred
 from reconciliation.relations import select
-from reconciliation.standing import CARRIED, HELD, LINKS, Reconciled, Standing, heads_schema
+from reconciliation.standing import CARRIED, HELD, LINKS, OWNED, SUBJECT_MOVES, Reconciled, Standing, heads_schema
 from reconciliation.weights import Model
 
 _POOL = pa.schema(
@@ -35,6 +40,14 @@ _RECORDS = pa.schema(
         pa.field("is_pending", pa.bool_(), nullable=False),
     ]
 )
+# The pairs that stewards said something of: the judgement that holds.
+_JUDGEMENTS = pa.schema(
+    [
+        *PAIRS,
+        pa.field("judgement_id", pa.int64(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),
+    ]
+)
 _SUCCESSORS = pa.schema([pa.field("subject_id", pa.string()), pa.field("replaced_by", pa.string())])
 
 
@@ -46,16 +59,26 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     placed = {kind: _placed(kind, heads[kind], placements) for kind in RecordKind}
     identities = _rekeyed(standing, placed[RecordKind.HOUSEHOLD])
     pool = _pool(placed)
-    parted = select(_judged_pairs(Decision.NOT_SAME), PAIRS, judged=judged)
-    linked = link(
-        pool, model=model, must_link=select(_judged_pairs(Decision.SAME), PAIRS, judged=judged), cannot_link=parted
+    judgements = select(_JUDGED, _JUDGEMENTS, judged=judged)
+    same, parted = (
+        select(_judged_pairs(decision), PAIRS, judgements=judgements) for decision in (Decision.SAME, Decision.NOT_SAME)
     )
+    joined = pa.concat_tables([same, corrections.named(placed[RecordKind.PERSON], standing.citizens, parted)])
+    renewed = renew(pool, standing.linkage, model=model, judged=_bound(standing, joined, parted))
+    linked = renewed.linked
     clustered = _clustered(standing, pool, linked)
-    facts = _facts(pool, clustered, standing.deaths, placed)
-    conflicts = detecting.conflicts(facts, standing.elsewhere)
-    cases = _cases(placements, conflicts, linked, clustered, parted)
+    facts = _facts(pool, clustered, standing.deaths, placed, standing.citizens)
+    raised = [
+        detecting.conflicts(facts, standing.elsewhere),
+        corrections.corrections(placed[RecordKind.PERSON], clustered.assignment, standing.citizens),
+        detecting.duplicate_hamlets(_hamlets(placed), standing.hamlets.table, as_of=as_of),
+        households.clashes(placed, assignment=clustered.assignment, identities=identities),
+        select(_CONTRADICTIONS, CASES, cuts=clustered.cuts, judgements=judgements),
+    ]
+    cases = _cases(placements, pa.concat_tables(raised), linked, clustered, parted)
     records = pa.concat_tables([placed[kind].select(_RECORDS.names) for kind in RecordKind])
-    held = select(_HELD, HELD, cases=cases, judged=judged, records=records, facts=facts)
+    owned = select(_OWNED, OWNED, cases=cases, placements=placements)
+    held = select(_HELD, HELD, cases=owned, judged=judged, records=records, facts=facts)
     heard = {kind: _heard(placed[kind], held) for kind in RecordKind}
     overrides = _overrides(cases, detecting.conflicts(_heard(facts, held), standing.elsewhere), judged)
     said = speaking.speak(
@@ -66,16 +89,31 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         identities=identities,
         overrides=overrides,
     )
+    rekeyed = rekeying.moved(identities, standing.identities)
     return Reconciled(
         placements=placements,
         units=standing.units,
         identities=identities,
         links=select(_LINKED, LINKS, decisions=linked.decisions, given={"model": model.name}),
+        linkage=renewed,
         assignment=clustered.assignment,
-        changes=_changes(standing, said, clustered),
+        moves=select(_MOVED, SUBJECT_MOVES, persons=clustered.moves, households=rekeyed, given={"model": model.name}),
+        changes=_changes(standing, said, clustered, rekeyed),
         carried={kind: _carried(said.spoken[kind]) for kind in RecordKind},
         held=held,
-        cases=cases,
+        cases=owned,
+    )
+
+
+def _bound(standing: Standing, joined: pa.Table, parted: pa.Table) -> Judged:
+    """What binds linkage: what was judged, and the links that made a subject that is published."""
+    published = standing.golden[RecordKind.PERSON]
+    return Judged(
+        joined=joined,
+        parted=parted,
+        standing=select(
+            _PUBLISHED_LINKS, PAIRS, links=standing.links, assignment=standing.assignment, published=published
+        ),
     )
 
 
@@ -104,15 +142,15 @@ def place(standing: Standing, *, province_code: str, as_of: date, units: UnitTab
 
 def rekey(standing: Standing, placements: pa.Table) -> pa.Table:
     """rekeying.IDENTITIES of the households that stand, on the units of `placements`."""
-    households = standing.heads[RecordKind.HOUSEHOLD]
-    return _rekeyed(standing, _placed(RecordKind.HOUSEHOLD, households, placements))
+    heads = standing.heads[RecordKind.HOUSEHOLD]
+    return _rekeyed(standing, _placed(RecordKind.HOUSEHOLD, heads, placements))
 
 
-def _rekeyed(standing: Standing, households: pa.Table) -> pa.Table:
+def _rekeyed(standing: Standing, placed: pa.Table) -> pa.Table:
     asked = select(
         _HOUSEHOLDS,
         rekeying.HOUSEHOLDS,
-        households=households,
+        households=placed,
         identities=standing.identities,
         published=standing.golden[RecordKind.HOUSEHOLD],
     )
@@ -137,20 +175,33 @@ def _clustered(standing: Standing, pool: pa.Table, linked: Linked) -> Clustered:
     )
 
 
-def _changes(standing: Standing, said: speaking.Spoken, clustered: Clustered) -> dict[RecordKind, pa.Table]:
-    """What the records say that is not what stands."""
+def _changes(
+    standing: Standing, said: speaking.Spoken, clustered: Clustered, rekeyed: pa.Table
+) -> dict[RecordKind, pa.Table]:
+    """What the records say that is not what stands. `rekeyed` are the rekeying.MOVES of households."""
     successors = {
         RecordKind.PERSON: select(_MERGED_PERSONS, _SUCCESSORS, moves=clustered.moves),
-        RecordKind.HOUSEHOLD: _SUCCESSORS.empty_table(),
+        RecordKind.HOUSEHOLD: select(_MERGED_HOUSEHOLDS, _SUCCESSORS, moves=rekeyed),
         RecordKind.INSURANCE: said.replaced_books,
     }
-    parted = {RecordKind.PERSON: select(_PARTED_PERSONS, surviving.PARTED, moves=clustered.moves)}
+    moves = {RecordKind.PERSON: clustered.moves, RecordKind.HOUSEHOLD: rekeyed}
+    parted = {kind: select(_PARTED, surviving.PARTED, moves=moved) for kind, moved in moves.items()}
+    regrouped = {kind: select(_REGROUPED, surviving.SUBJECTS, moves=moved) for kind, moved in moves.items()}
+    regrouped |= {
+        RecordKind.INSURANCE: select(_REGROUPED_BOOKS, surviving.SUBJECTS, moves=clustered.moves, books=said.books),
+    }
     changes = {}
     for kind in RecordKind:
         spoken = said.spoken[kind]
         published = speaking.contested(standing.golden[kind], members=said.members[kind], spoken=spoken)
         stands = surviving.survive(kind, spoken)
-        changes[kind] = surviving.differ(kind, stands, published, successors[kind], parted.get(kind))
+        if kind is RecordKind.PERSON:
+            heads = standing.heads
+            chosen = preferred(standing.judgements, heads[RecordKind.PERSON], heads[RecordKind.INSURANCE])
+            stands = prefer(stands, spoken, chosen)
+        changes[kind] = surviving.differ(
+            kind, stands, published, successors[kind], parted=parted.get(kind), regrouped=regrouped.get(kind)
+        )
     return changes
 
 
@@ -171,7 +222,20 @@ def _placed(kind: RecordKind, heads: pa.Table, placements: pa.Table) -> pa.Table
     return select(_PLACED, schema, heads=heads, placements=placements)
 
 
-def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table, placed: Mapping[RecordKind, pa.Table]) -> pa.Table:
+def _hamlets(placed: Mapping[RecordKind, pa.Table]) -> pa.Table:
+    """The people whose records name a hamlet of a unit of today and no former commune: detecting.IN_HAMLETS."""
+    persons = placed[RecordKind.PERSON]
+    keyed = persons.append_column("name_key", hamlet_key(persons["hamlet"].combine_chunks()))
+    return select(_IN_HAMLETS, detecting.IN_HAMLETS, persons=keyed)
+
+
+def _facts(
+    pool: pa.Table,
+    clustered: Clustered,
+    deaths: pa.Table,
+    placed: Mapping[RecordKind, pa.Table],
+    citizens: frozenset[str],
+) -> pa.Table:
     folded = name_words(pool["full_name"].combine_chunks())["bare"]
     return select(
         _FACTS,
@@ -179,7 +243,9 @@ def _facts(pool: pa.Table, clustered: Clustered, deaths: pa.Table, placed: Mappi
         pool=pool.append_column("tokens", folded),
         assignment=clustered.assignment,
         deaths=deaths,
+        citizens=corrections.split(placed[RecordKind.PERSON], citizens)[1].select(["record_key"]),
         insured=placed[RecordKind.INSURANCE].select(["record_key", "scheme", "valid_from", "valid_to"]),
+        books=number_books(placed[RecordKind.PERSON], placed[RecordKind.INSURANCE], clustered.assignment),
     )
 
 
@@ -220,17 +286,34 @@ where kind in ('{CaseKind.AMBIGUOUS_UNIT}', '{CaseKind.UNKNOWN_UNIT}') and decis
 """
 
 
-def _judged_pairs(decision: Decision) -> str:
-    """Every two records on different sides of a case that was decided so."""
-    return f"""
+# Every two records on different sides of a case that was decided as one or as two; the later judgement on a pair holds.
+_JUDGED = f"""
 with sided as (
-    select judgement_id, unnest(from_json(record_keys, '["VARCHAR"]')) as record_key,
+    select judgement_id, decision, unnest(from_json(record_keys, '["VARCHAR"]')) as record_key,
         unnest(from_json(sides, '["BIGINT"]')) as side
-    from judged where decision = '{decision}' and sides is not null
+    from judged where decision in ('{Decision.SAME}', '{Decision.NOT_SAME}') and sides is not null
 )
-select distinct one.record_key as left_key, other.record_key as right_key
+select least(one.record_key, other.record_key) as left_key, greatest(one.record_key, other.record_key) as right_key,
+    one.judgement_id, one.decision
 from sided as one join sided as other using (judgement_id)
-where one.side < other.side order by all
+where one.side < other.side
+qualify row_number() over (partition by left_key, right_key order by one.judgement_id desc) = 1
+order by left_key, right_key
+"""
+
+
+def _judged_pairs(decision: Decision) -> str:
+    """The pairs of which the judgement that holds is `decision`."""
+    return f"select left_key, right_key from judgements where decision = '{decision}' order by all"
+
+
+# What a steward joined and other judgements part: a question about those two, another one after every answer.
+_CONTRADICTIONS = f"""
+select sha256(concat_ws('|', 'contradiction', left_key, right_key, judgement_id)) as fingerprint,
+    '{CaseKind.DOUBTFUL_MATCH}' as kind, [left_key, right_key] as record_keys,
+    json_object('reason', 'contradiction', 'sides', [0, 1])::text as evidence
+from cuts join judgements using (left_key, right_key) where reason = '{JUDGED}' and decision = '{Decision.SAME}'
+order by left_key, right_key
 """
 
 
@@ -247,6 +330,15 @@ order by record_key
 """
 
 _PUBLISHED_IDS = "select * from assignment semi join published using (subject_id) order by record_key"
+
+# What registries know as one person stays one while the link is above `keep`; what nobody was told is decided afresh.
+_PUBLISHED_LINKS = """
+select left_key, right_key from links
+join assignment as one on one.record_key = left_key
+join assignment as other on other.record_key = right_key and other.subject_id = one.subject_id
+semi join published on published.subject_id = one.subject_id
+order by left_key, right_key
+"""
 
 # A household is named by its number within one commune of one source; its members are then one family on paper.
 _POOLED = """
@@ -273,12 +365,19 @@ with earlier as (
     select record_key, max(source_version) as died_before from deaths anti join pool using (record_id)
     group by record_key
 )
-select record_key, record_id, kind, subject_id, personal_number, insurance_number,
+select record_key, record_id, case when citizens.record_key is null then kind else 'correction' end as kind,
+    assignment.subject_id, personal_number, coalesce(book_number, insurance_number) as insurance_number,
     array_to_string(list_sort(tokens), ' ') as name_key, birth_year, birth_month, birth_day,
     current_unit_code as unit_code, event_date, died_on, died_before, father_number, mother_number, scheme, valid_from,
     valid_to
 from pool join assignment using (record_key) left join earlier using (record_key)
-left join insured using (record_key) order by record_key
+left join insured using (record_key) left join books using (record_key)
+left join citizens using (record_key) order by record_key
+"""
+
+_IN_HAMLETS = """
+select record_key, unit_code, name_key from persons
+where name_key is not null and former_unit_code is null and sent_code = unit_code order by record_key
 """
 
 # Two subjects of which a steward parted any records are no question, whatever their other records look like.
@@ -299,18 +398,32 @@ from between anti join judged using (low, high)
 group by left_key, right_key order by left_key, right_key
 """
 
+# A case of one commune is its desk's; one of several, or whose commune is the question itself, is the province's.
+_OWNED = """
+with named as (select fingerprint as question, unnest(record_keys) as record_key from cases), told as (
+    select question, count(*) = count(unit_code) and count(distinct unit_code) = 1 as is_one, min(unit_code) as unit
+    from named left join placements using (record_key) group by question
+)
+select cases.*, case when is_one then unit end as unit_code from cases left join told on question = fingerprint
+order by fingerprint
+"""
+
 # An update that is out already is not held back: what is published stands until a judgement changes it. Nor does a
-# book hold back the register that it contradicts.
+# book or a citizen hold back the register that they contradict, nor the name of a hamlet anybody who lives there.
 _HELD = f"""
 with asking as (
-    select unnest(record_keys) as record_key, kind from cases anti join judged using (fingerprint)
+    select unnest(record_keys) as record_key, kind, unit_code, fingerprint
+    from cases anti join judged using (fingerprint)
+), waiting as (
+    select record_id, asking.kind, asking.unit_code, row_number() over (partition by record_id order by
+        case asking.kind when '{CaseKind.AMBIGUOUS_UNIT}' then 0 when '{CaseKind.UNKNOWN_UNIT}' then 0
+                         when '{CaseKind.DOUBTFUL_MATCH}' then 2 else 1 end, asking.kind, fingerprint) as place
+    from asking join records using (record_key) left join facts using (record_id)
+    where is_pending and asking.kind <> '{CaseKind.DUPLICATE_HAMLET}'
+        and (asking.kind <> '{CaseKind.BOOK_AGAINST_REGISTER}' or facts.kind = 'insurance')
+        and (asking.kind <> '{CaseKind.CITIZEN_CORRECTION}' or facts.kind = 'correction')
 )
-select record_id,
-    arg_min(asking.kind, case asking.kind when '{CaseKind.AMBIGUOUS_UNIT}' then 0 when '{CaseKind.UNKNOWN_UNIT}' then 0
-                                          when '{CaseKind.DOUBTFUL_MATCH}' then 2 else 1 end) as kind
-from asking join records using (record_key) left join facts using (record_id)
-where is_pending and (asking.kind <> '{CaseKind.BOOK_AGAINST_REGISTER}' or facts.kind = 'insurance')
-group by record_id order by record_id
+select record_id, kind, unit_code from waiting where place = 1 order by record_id
 """
 
 _UNIT_OVERRIDES = f"""
@@ -325,7 +438,25 @@ select before as subject_id, arg_max(after, (records, after)) as replaced_by
 from moves group by before order by before
 """
 
-_PARTED_PERSONS = "select distinct after as subject_id from moves order by after"
+_MERGED_HOUSEHOLDS = "select before as subject_id, min(after) as replaced_by from moves group by before order by before"
+
+_PARTED = "select distinct after as subject_id from moves order by after"
+
+_REGROUPED = """
+select distinct subject_id from (select before as subject_id from moves union all select after from moves) order by 1
+"""
+
+_REGROUPED_BOOKS = """
+select distinct subject_id from books
+where person_subject in (select before from moves union all select after from moves) order by 1
+"""
+
+_MOVED = """
+select 'person' as kind, before as before_id, after as after_id, records, $model as model from persons
+union all by name
+select 'household' as kind, before as before_id, after as after_id, records from households
+order by kind, before_id, after_id
+"""
 
 _LINKED = """
 select left_key, right_key, weight, decision, to_json(levels)::text as explanation, $model as model

@@ -35,6 +35,7 @@ class Pool:
     linkage: Linkage
     records: int
     blocks: pa.Table  # blocking.BLOCKS
+    tallies: pa.Table  # linkage.TALLIES by which names are rare
 
 
 def connect(effort: Effort, folder: Path) -> duckdb.DuckDBPyConnection:
@@ -49,13 +50,24 @@ def connect(effort: Effort, folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def pooled(records: pa.Table, *, linkage: Linkage = PERSONS, effort: Effort | None = None) -> Iterator[Pool]:
-    """Compare all pairs of the records (linkage.records); at the end the engine is closed and nothing of it is left."""
+def pooled(
+    records: pa.Table,
+    *,
+    linkage: Linkage = PERSONS,
+    tallies: pa.Table | None = None,
+    effort: Effort | None = None,
+) -> Iterator[Pool]:
+    """Compare all pairs of the records (linkage.records); at the end the engine is closed and nothing of it is left.
+
+    Names are as frequent as `tallies` (linkage.TALLIES) say, where they are given, else as they are in the pool.
+    """
     effort = effort or Effort()
-    with prepared(records, linkage=linkage, effort=effort) as connection:
+    with TemporaryDirectory(prefix="lienthong-linkage-") as folder, connect(effort, Path(folder)) as connection:
+        counted = linkage.prepare(connection, records, tallies=tallies)
+        pa.default_memory_pool().release_unused()  # the columns that the engine has read
         blocks = block(connection, linkage.rules)
         compare(connection, linkage, blocks, effort)
-        yield Pool(connection=connection, linkage=linkage, records=records.num_rows, blocks=blocks)
+        yield Pool(connection=connection, linkage=linkage, records=records.num_rows, blocks=blocks, tallies=counted)
 
 
 @contextmanager
@@ -67,11 +79,18 @@ def prepared(records: pa.Table, *, linkage: Linkage, effort: Effort) -> Iterator
         yield connection
 
 
-def compare(connection: duckdb.DuckDBPyConnection, linkage: Linkage, blocks: pa.Table, effort: Effort) -> None:
-    """Create `compared` of all pairs of `postings`."""
+def compare(
+    connection: duckdb.DuckDBPyConnection,
+    linkage: Linkage,
+    blocks: pa.Table,
+    effort: Effort,
+    *,
+    pairs_sql: str = PAIRS_SQL,
+) -> None:
+    """Create `compared` of all pairs of `postings`, or of those that `pairs_sql` makes."""
     pairs = pc.sum(blocks["pairs"]).as_py() or 0
     parts = 1 + pairs // effort.pairs_at_a_time
-    query = compared_sql(linkage, PAIRS_SQL)
+    query = compared_sql(linkage, pairs_sql)
     for part in range(parts):
         verb = "insert into compared" if part else "create temp table compared as"
         connection.execute(f"{verb} {query}", {"parts": parts, "part": part})

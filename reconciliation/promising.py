@@ -4,6 +4,8 @@
 thumb. The sample is what stewards judged, or the pairs of which both sides state a number.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -70,6 +72,73 @@ def thresholds(sample: Sample, pool: Sample, *, promise: Promise, records: int) 
         lower=lower,
         interval=(round(ends[0], 5), round(ends[1], 5)),
         sampled=round(float(sample.pairs[held].sum())),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stratum:
+    """Pairs from `weight` upwards to the next stratum: `pairs` of them there are, `matches` of the `judged` are one."""
+
+    weight: float
+    pairs: int
+    judged: int
+    matches: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a clerical sample says of links from `upper` upwards.
+
+    `is_kept`: the lower end of the interval keeps the promise. Where none does `upper` is the one given, and at least
+    `needed` more pairs have to be judged, if all of them turn out right.
+    """
+
+    upper: float
+    interval: tuple[float, float]
+    precision: float | None  # None: a stratum has no judged pair
+    judged: int
+    is_kept: bool
+    needed: int
+
+
+def judged_threshold(strata: Sequence[Stratum], *, promise: Promise, upper: float) -> Judged:
+    """The lowest weight of a stratum from which upwards the promise is kept, by what stewards said of a sample.
+
+    `upper` is the threshold in use, for when none is. A stratum weighs by its pairs, however many of it were drawn.
+    """
+    by_weight = sorted(strata, key=lambda one: one.weight)
+    for place, first in enumerate(by_weight):
+        found = _judged(by_weight[place:], promise, first.weight)
+        if found.is_kept and first.weight >= _LEAST_UPPER:
+            return found
+    return _judged([one for one in by_weight if one.weight >= upper], promise, upper)
+
+
+def _judged(strata: Sequence[Stratum], promise: Promise, upper: float) -> Judged:
+    """Wilson's interval for the share in all strata, of as many pairs as a plain sample would need to say as much."""
+    pairs, judged = sum(one.pairs for one in strata), sum(one.judged for one in strata)
+    z = NormalDist().inv_cdf(promise.confidence)
+    wanted = math.ceil(z * z * promise.precision / (1 - promise.precision))
+    if not pairs or any(not one.judged for one in strata):
+        return Judged(
+            upper=upper,
+            interval=(0.0, 1.0),
+            precision=None,
+            judged=judged,
+            is_kept=False,
+            needed=max(1, wanted - judged),
+        )
+    precision = sum(one.pairs / pairs * one.matches / one.judged for one in strata)
+    as_plain = 1 / sum((one.pairs / pairs) ** 2 / one.judged for one in strata)
+    ends = interval(precision * as_plain, as_plain, confidence=promise.confidence)
+    is_kept = ends[0] >= promise.precision
+    return Judged(
+        upper=upper,
+        interval=ends,
+        precision=precision,
+        judged=judged,
+        is_kept=is_kept,
+        needed=0 if is_kept else max(1, wanted - judged),
     )
 
 

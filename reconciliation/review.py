@@ -3,15 +3,23 @@ reversed; one that is hard to mend holds from when a second person has approved 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from adapters.reference.units import UnitTables, units_on
+import pyarrow as pa
+
+from adapters.canonical import RecordKind
+from adapters.reference.units import UnitTables, province_of, units_on
+from reconciliation.desk import GATEWAY
 from reconciliation.errors import RejectedRequestError
+from reconciliation.golden import groups
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision, Judgement
-from reconciliation.store import cases, judging, unit_events
+from reconciliation.reasons import OTHER, UNDONE, VOID, OtherReason
+from reconciliation.store import cases, judging, reviewing, unit_events, unsigned
 from reconciliation.store.engine import Connection, Engine, transaction
+from reconciliation.turns import case_unknown, checked_words, is_risky, require_lease, require_undecided
 
 DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
     {
@@ -26,8 +34,13 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.CIRCULAR_RELATIONS: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.DEATH_THEN_UPDATE: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
         CaseKind.TWO_PROVINCES_ONE_PERSON: frozenset({Decision.KEEP, Decision.WITHDRAW}),
+        CaseKind.HOUSEHOLD_CLASH: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),
         CaseKind.MISSING_VERSION: frozenset({Decision.KEEP, Decision.WITHDRAW}),
+        CaseKind.HOUSEHOLD_CLASH: frozenset({Decision.KEEP, Decision.WITHDRAW}),
+        CaseKind.DUPLICATE_HAMLET: frozenset({Decision.KEEP}),
+        CaseKind.UNSIGNED_EVENT: frozenset({Decision.KEEP, Decision.WITHDRAW}),
+        CaseKind.CITIZEN_CORRECTION: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
     }
 )
 
@@ -58,51 +71,168 @@ def judge(
     *,
     decision: Decision,
     value: str | None = None,
-    reason: str,
+    reason: str = "",
+    reason_code: str = OTHER,
+    merged_fields: Mapping[str, str] | None = None,
     steward: str,
+    lease_token: int | None = None,
+    version: str | None = None,
+    undo: timedelta = timedelta(0),
     now: datetime,
 ) -> Judgement:
     """Decide a case. `value` is the unit code of Decision.UNIT, or the record key of Decision.WITHDRAW.
 
-    On a case of NEEDS_APPROVAL it is a proposal: nothing happens until another steward approves it.
-    Raises RejectedRequestError CASE_UNKNOWN, CASE_DECIDED (somebody was first) or DECISION_INVALID (it does not fit the
-    case, or the records have changed since).
+    `reason` are free words, which go with the reason code OTHER alone. Whoever holds the case gives the lease's token
+    and the version they saw; `undo` is how long nothing comes of the judgement. The same decision by the same steward
+    with the same token is the same judgement, however often it is sent.
+    On a case of NEEDS_APPROVAL, and where `is_risky`, it is a proposal: nothing happens until another steward approves.
+    Raises RejectedRequestError CASE_UNKNOWN, LEASE_LOST, CASE_CHANGED (the records are not those of
+    `version`), REASON_INVALID or DECISION_INVALID (it does not fit the case, or the records have changed since), and
+    CaseTakenError CASE_DECIDED or CASE_HELD, with who was first, when, and what the case waits for now.
     """
-    steward = steward.strip()
-    if not reason.strip() or not steward:
-        raise _invalid("A decision needs a reason and the name of who decides.", "give both.")
     with transaction(engine) as connection:
-        case = cases.find_case(connection, case_id, lock=True)
-        if case is None:
-            raise RejectedRequestError("CASE_UNKNOWN", f"There is no case {case_id}.", next_step="list the open cases.")
-        if case.resolved_by is not None:
-            raise RejectedRequestError(
-                "CASE_DECIDED",
-                f"Case {case_id} has been decided by judgement {case.resolved_by}.",
-                next_step="reverse that judgement if it is wrong.",
-            )
-        if case.proposed_by is not None:
-            raise RejectedRequestError(
-                "CASE_DECIDED",
-                f"On case {case_id} judgement {case.proposed_by} waits for its second person.",
-                next_step="approve it as somebody else than who proposed it, or reverse it.",
-            )
-        if not cases.is_raised(connection, case_id):
-            raise _invalid(f"Case {case_id} is closed: its records no longer raise it.", "list the open cases.")
-        value = _checked(case, decision, value, on=now, units=unit_events.read_tables(connection))
-        judgement = cases.append_judgement(
+        return judge_within(
             connection,
-            fingerprint=case.fingerprint,
-            decision=decision,
-            value=value,
-            reason=reason,
-            steward=steward,
+            case_id,
+            Proposal(
+                decision=decision,
+                value=value,
+                reason=checked_words(decision, reason_code, reason),
+                reason_code=reason_code,
+                merged_fields=merged_fields,
+                steward=steward.strip(),
+            ),
+            lease_token=lease_token,
+            version=version,
+            undo=undo,
             now=now,
-            needs_approval=case.kind in NEEDS_APPROVAL,
         )
-        if not judgement.needs_approval:
-            _take_effect(connection, case, judgement, now=now)
-        return judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What a steward says of a case. `approver` is a second person who has agreed beforehand, to this and its like."""
+
+    decision: Decision
+    value: str | None
+    reason: str
+    reason_code: str
+    merged_fields: Mapping[str, str] | None = None
+    steward: str
+    approver: str | None = None
+
+
+def judge_within(
+    connection: Connection,
+    case_id: int,
+    said: Proposal,
+    *,
+    lease_token: int | None = None,
+    version: str | None = None,
+    undo: timedelta = timedelta(0),
+    now: datetime,
+) -> Judgement:
+    """As `judge`, in the caller's transaction."""
+    if not said.steward:
+        raise _invalid("A decision needs the name of who decides.", "give it.")
+    case = cases.find_case(connection, case_id, lock=True)
+    if case is None:
+        raise case_unknown(case_id)
+    if lease_token is not None and (same := _sent_before(connection, case, said)):
+        return same
+    require_undecided(connection, case)
+    require_lease(connection, case_id, token=lease_token, steward=said.steward, now=now)
+    seen = reviewing.version(connection, case.case_id)
+    if version is not None and version != seen:
+        raise RejectedRequestError(
+            "CASE_CHANGED",
+            f"The records of case {case_id} say something else than what was looked at.",
+            next_step="open the case again and look; what was typed is kept.",
+        )
+    units = unit_events.read_tables(connection)
+    value = _checked(case, said.decision, said.value, on=now, units=units)
+    is_abroad = said.decision is Decision.UNIT and _province(str(value), on=now, units=units) != case.province_code
+    is_grave = is_abroad or case.kind in NEEDS_APPROVAL or is_risky(connection, case, said.decision, said.steward)
+    judgement = cases.append_judgement(
+        connection,
+        fingerprint=case.fingerprint,
+        decision=said.decision,
+        value=value,
+        reason=said.reason,
+        steward=said.steward,
+        now=now,
+        needs_approval=is_grave or said.approver is not None,
+        reason_code=said.reason_code,
+        undo_until=now + undo if undo and not is_grave else None,
+        case_version=seen,
+        merged_fields=_checked_fields(case, said.decision, said.merged_fields),
+    )
+    reviewing.end_lease(connection, case_id, now=now)
+    if said.approver is not None:
+        judgement = cases.approve(connection, judgement, approver=said.approver, now=now)
+    if judgement.undo_until is None and (judgement.approved_by is not None or not judgement.needs_approval):
+        _take_effect(connection, case, judgement, now=now)
+    return judgement
+
+
+def undo(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -> Judgement:
+    """Take back one's own judgement in the time for undoing: nothing has come of it, and the case is on the desk again.
+
+    Raises RejectedRequestError JUDGEMENT_UNKNOWN, or UNDO_OVER: it is in force, or it is somebody else's.
+    """
+    with transaction(engine) as connection:
+        _lock(connection, judgement_id)
+        found = cases.find_judgement(connection, judgement_id)
+        if found is None:
+            raise _judgement_unknown(judgement_id)
+        judgement, is_reversed = found
+        is_mine = judgement.steward.casefold() == steward.strip().casefold()
+        in_time = judgement.undo_until is not None and now < judgement.undo_until
+        if is_reversed or not is_mine or not in_time or not reviewing.take_from_outbox(connection, judgement_id):
+            raise RejectedRequestError(
+                "UNDO_OVER",
+                f"Judgement {judgement_id} can no longer be undone.",
+                next_step="reverse it: that is a judgement of its own.",
+            )
+        return _take_back(connection, judgement, reason_code=UNDONE, steward=steward, now=now)
+
+
+def put_in_force(engine: Engine, *, now: datetime, limit: int = 1_000) -> dict[str, int]:
+    """Put the judgements in force whose time for undoing is over; return how many, by what became of them.
+
+    One whose update has changed meanwhile is taken back by the gateway, and its case is on the desk again. Running it
+    again, or several at once, does nothing more.
+    """
+    counts = {"in_force": 0, "void": 0}
+    with transaction(engine) as connection:
+        due = reviewing.due(connection, now=now, limit=limit)
+    for judgement_id in due:
+        try:
+            counts["in_force"] += _put_one_in_force(engine, judgement_id, now=now)
+        except RejectedRequestError:
+            counts["void"] += _void(engine, judgement_id, now=now)
+    return counts
+
+
+def _put_one_in_force(engine: Engine, judgement_id: int, *, now: datetime) -> bool:
+    with transaction(engine) as connection:
+        _lock(connection, judgement_id)
+        found = cases.find_judgement(connection, judgement_id)
+        if found is None or not reviewing.take_from_outbox(connection, judgement_id):
+            return False
+        case = cases.find_case_of(connection, found[0].fingerprint)
+        _take_effect(connection, case, found[0], now=now)
+        return True
+
+
+def _void(engine: Engine, judgement_id: int, *, now: datetime) -> bool:
+    with transaction(engine) as connection:
+        _lock(connection, judgement_id)
+        found = cases.find_judgement(connection, judgement_id)
+        if found is None or not reviewing.take_from_outbox(connection, judgement_id):
+            return False
+        _take_back(connection, found[0], reason_code=VOID, steward=GATEWAY, now=now)
+        return True
 
 
 def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -> Judgement:
@@ -118,9 +248,11 @@ def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -
             raise _invalid(
                 f"Judgement {judgement_id} needs another person than {proposed.steward}.", "ask a colleague."
             )
-        if not cases.is_raised(connection, case.case_id):
+        seen = proposed.case_version
+        is_same = seen is None or seen == reviewing.version(connection, case.case_id)
+        if not is_same or not cases.is_raised(connection, case.case_id):
             raise _invalid(
-                f"Judgement {judgement_id} is void: its records no longer raise the question.", "reverse it."
+                f"Judgement {judgement_id} is void: its records no longer say what it was made on.", "reverse it."
             )
         judgement = cases.approve(connection, proposed, approver=steward, now=now)
         _take_effect(connection, case, judgement, now=now)
@@ -133,42 +265,49 @@ def _proposal(connection: Connection, judgement_id: int) -> tuple[Judgement, Cas
     if found is None:
         raise _judgement_unknown(judgement_id)
     case = cases.find_case(connection, cases.find_case_of(connection, found[0].fingerprint).case_id, lock=True)
-    if case is None or case.proposed_by != judgement_id:
+    waits = found[0].needs_approval and found[0].approved_by is None
+    if case is None or case.proposed_by != judgement_id or not waits:
         raise _invalid(f"Judgement {judgement_id} waits for nobody's approval.", "look at the case's history.")
     return found[0], case
 
 
-def reverse(engine: Engine, judgement_id: int, *, reason: str, steward: str, now: datetime) -> Judgement:
+def reverse(
+    engine: Engine, judgement_id: int, *, reason: str = "", reason_code: str = OTHER, steward: str, now: datetime
+) -> Judgement:
     """Take a judgement back by a new one: its question is open again and what it held or ended goes on.
 
-    Raises RejectedRequestError JUDGEMENT_UNKNOWN or DECISION_INVALID (reversed already, or a reversal itself).
+    Raises RejectedRequestError JUDGEMENT_UNKNOWN, REASON_INVALID or DECISION_INVALID (reversed already, or a reversal
+    itself).
     """
+    reason = checked_words(OtherReason.REVERSE, reason_code, reason)
     with transaction(engine) as connection:
-        found = cases.find_judgement(connection, judgement_id)
-        if found is None:
-            raise _judgement_unknown(judgement_id)
-        judgement, is_reversed = found
-        if is_reversed or judgement.reverses is not None:
-            raise _invalid(f"Judgement {judgement_id} is reversed already, or is a reversal.", "decide the case anew.")
-        if judgement.decision is Decision.SEND_AGAIN:
-            raise _invalid("What was sent again is out and cannot be called back.", "wait for the registry's outcome.")
-        reversal = cases.append_judgement(
-            connection,
-            fingerprint=judgement.fingerprint,
-            decision=judgement.decision,
-            value=judgement.value,
-            reason=reason,
-            steward=steward,
-            now=now,
-            reverses=judgement_id,
+        return reverse_within(
+            connection, judgement_id, reason=reason, reason_code=reason_code, steward=steward, now=now
         )
-        if judgement.needs_approval and judgement.approved_by is None:
-            return reversal  # it was only proposed: nothing has come of it
-        case = cases.find_case_of(connection, judgement.fingerprint)
-        cases.raise_again(connection, judgement.fingerprint, now=now)
-        judging.take_up_again(connection, case, cause="JUDGEMENT_REVERSED", now=now)
-        judging.reopen(connection, case, judgement, cause="JUDGEMENT_REVERSED", now=now)
-        return reversal
+
+
+def reverse_within(
+    connection: Connection, judgement_id: int, *, reason: str, reason_code: str, steward: str, now: datetime
+) -> Judgement:
+    """As `reverse`, in the caller's transaction, with a reason that was checked."""
+    _lock(connection, judgement_id)
+    found = cases.find_judgement(connection, judgement_id)
+    if found is None:
+        raise _judgement_unknown(judgement_id)
+    judgement, is_reversed = found
+    if is_reversed or judgement.reverses is not None:
+        raise _invalid(f"Judgement {judgement_id} is reversed already, or is a reversal.", "decide the case anew.")
+    is_early = judgement.undo_until is not None or (judgement.needs_approval and judgement.approved_by is None)
+    if judgement.decision is Decision.SEND_AGAIN and not is_early:
+        raise _invalid("What was sent again is out and cannot be called back.", "wait for the registry's outcome.")
+    reversal = _take_back(connection, judgement, reason_code=reason_code, reason=reason, steward=steward, now=now)
+    if is_early:
+        return reversal  # it was only proposed: nothing has come of it
+    case = cases.find_case_of(connection, judgement.fingerprint)
+    cases.raise_again(connection, judgement.fingerprint, now=now)
+    judging.take_up_again(connection, case, cause="JUDGEMENT_REVERSED", now=now)
+    judging.reopen(connection, case, judgement, cause="JUDGEMENT_REVERSED", now=now)
+    return reversal
 
 
 def _checked(case: Case, decision: Decision, value: str | None, *, on: datetime, units: UnitTables) -> str | None:
@@ -202,8 +341,16 @@ def _codes_on(moment: datetime, units: UnitTables) -> set[str]:
     return set(units_on(moment.astimezone(VIETNAM).date(), tables=units)["code"].to_pylist())
 
 
+def _province(code: str, *, on: datetime, units: UnitTables) -> str | None:
+    found: str | None = province_of(pa.array([code]), on.astimezone(VIETNAM).date(), tables=units)[0].as_py()
+    return found
+
+
 def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, now: datetime) -> None:
     match judgement.decision:
+        case Decision.WITHDRAW if case.kind is CaseKind.UNSIGNED_EVENT:
+            if not unsigned.withdraw(connection, case, now=now):
+                raise _invalid("The event waits for no signature any more.", "look at the open cases again.")
         case Decision.WITHDRAW:
             if not judging.withdraw(connection, str(judgement.value), now=now):
                 raise _invalid(
@@ -216,6 +363,50 @@ def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, no
             judging.accept_refusal(connection, case, now=now)
         case Decision.UNIT | Decision.SAME | Decision.NOT_SAME | Decision.KEEP:
             judging.take_up_again(connection, case, cause="JUDGED", now=now)
+
+
+def _sent_before(connection: Connection, case: Case, said: Proposal) -> Judgement | None:
+    """The judgement that a double click has made already."""
+    found = cases.find_judgement(connection, case.resolved_by or case.proposed_by or 0)
+    if found is None or (found[0].steward, found[0].decision) != (said.steward, said.decision):
+        return None
+    return found[0] if said.value in {None, found[0].value} else None
+
+
+def _lock(connection: Connection, judgement_id: int) -> None:
+    """Keep a judgement's case to this transaction: what is read of either afterwards stays so until it ends."""
+    found = cases.find_judgement(connection, judgement_id)
+    if found is not None:
+        cases.find_case(connection, cases.find_case_of(connection, found[0].fingerprint).case_id, lock=True)
+
+
+def _take_back(
+    connection: Connection, judgement: Judgement, *, reason_code: str, reason: str = "", steward: str, now: datetime
+) -> Judgement:
+    return cases.append_judgement(
+        connection,
+        fingerprint=judgement.fingerprint,
+        decision=judgement.decision,
+        value=judgement.value,
+        reason=reason,
+        reason_code=reason_code,
+        steward=steward,
+        now=now,
+        reverses=judgement.judgement_id,
+    )
+
+
+def _checked_fields(
+    case: Case, decision: Decision, merged_fields: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    if not merged_fields:
+        return None
+    if decision is not Decision.SAME or not set(merged_fields.values()) <= set(case.record_keys):
+        raise _invalid("Fields are merged of the case's own records, when they are one.", "choose among its records.")
+    leaders = {leader for leader, _ in groups(RecordKind.PERSON)}
+    if not set(merged_fields) <= leaders:
+        raise _invalid("A field is none that is chosen by itself.", f"name some of {', '.join(sorted(leaders))}.")
+    return dict(merged_fields)
 
 
 def _judgement_unknown(judgement_id: int) -> RejectedRequestError:

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from adapters.canonical import RecordKind
 from reconciliation import rekeying
-from reconciliation.golden import spoken_schema
+from reconciliation.books import PERSONAL_DIGITS, number_books
+from reconciliation.golden import GOLDEN_FIELDS, spoken_schema
 from reconciliation.relations import select
 from reconciliation.standing import Standing
+from reconciliation.survivorship import RULES
 
 Tables = Mapping[RecordKind, pa.Table]
 
@@ -32,6 +34,7 @@ class Spoken:
 
     spoken: Tables  # golden.spoken_schema: those that speak
     members: Tables  # MEMBERS: all that stand
+    books: pa.Table  # MEMBERS + own_id, person_subject: the entries of insurance books
     replaced_books: pa.Table  # subject_id, replaced_by: books that became part of another
 
 
@@ -53,7 +56,7 @@ def speak(
         _BOOKED,
         _BOOKS,
         insured=placed[RecordKind.INSURANCE],
-        assignment=assignment,
+        numbered=number_books(placed[RecordKind.PERSON], placed[RecordKind.INSURANCE], assignment),
         published=standing.golden[RecordKind.INSURANCE],
         given={"namespace": standing.namespace},
     )
@@ -96,22 +99,44 @@ def speak(
             registered=registered,
         ),
     }
-    return Spoken(spoken=spoken, members=members, replaced_books=select(_REPLACED_BOOKS, _REPLACED, books=books))
+    replaced = select(_REPLACED_BOOKS, _REPLACED, books=books)
+    return Spoken(spoken=spoken, members=members, books=books, replaced_books=replaced)
 
 
 def contested(published: pa.Table, *, members: pa.Table, spoken: pa.Table) -> pa.Table:
-    """What of `published` (golden_schema + change_id) the records have something to say of, or have left."""
+    """What of `published` (stands_schema + change_id) the records have something to say of, or have left."""
     return select(_CONTESTED, published.schema, published=published, members=members, spoken=spoken)
+
+
+# What of a record says how well it is founded. A number that says nothing of sex and year verifies nothing.
+_FOUNDED = """exported_on, (not is_signed)::tinyint as unsigned, coalesce(not (
+        try_cast(substr(personal_number, 4, 1) as int) = (birth_year // 100 - 19) * 2 + (sex = 'female')::int
+        and try_cast(substr(personal_number, 5, 2) as int) = birth_year % 100), true)::tinyint as unverified"""
+
+
+# An insurance number of twelve digits is the person's own.
+_OWN_NUMBER = (
+    f"coalesce(personal_number, case when length(insurance_number) = {PERSONAL_DIGITS} then insurance_number end)"
+)
+
+
+def _insured_say() -> str:
+    """The fields of a person of which an insurance system may say something, by the table; all others are null."""
+    said = {name for rule in RULES[RecordKind.PERSON] if RecordKind.INSURANCE in rule.speakers for name in rule.fields}
+    own = {"personal_number": f"{_OWN_NUMBER} as personal_number"}
+    return ", ".join(
+        own.get(name, name) if name in said else f"null as {name}" for name in GOLDEN_FIELDS[RecordKind.PERSON]
+    )
 
 
 # Of two units that claim a person the judged one speaks, with its own hamlet and address.
 # A day of death that is published stands until the record that said it speaks again: while it waits, or when what took
 # the death back was withdrawn, nothing is taken back.
-# An insurance system fills what the register leaves blank of a person's numbers; it never places or names anybody.
-_PERSONS_SPEAK = """
+_PERSONS_SPEAK = f"""
 with registered as (select distinct subject_id from persons join assignment using (record_key))
-select subject_id, record_id, 0 as authority, event_date, source_version, personal_number, cmnd, full_name, birth_year,
-    birth_month, birth_day, sex, ethnic_group, died_on,
+select subject_id, record_id, 0 as authority, event_date, source_version, {_FOUNDED},
+    (judged_unit is null or judged_unit <> unit_code)::tinyint as unjudged, personal_number, cmnd, full_name,
+    birth_year, birth_month, birth_day, sex, ethnic_group, died_on,
     case when coalesce(judged_unit = unit_code, true) then unit_code end as unit_code,
     case when coalesce(judged_unit = unit_code, true) then hamlet end as hamlet,
     case when coalesce(judged_unit = unit_code, true) then address end as address,
@@ -120,11 +145,7 @@ select subject_id, record_id, 0 as authority, event_date, source_version, person
 from persons join assignment using (record_key)
 left join members using (record_key) left join overrides using (record_key)
 union all by name
-select subject_id, record_id, 1 as authority, event_date, source_version, personal_number, cmnd, null as full_name,
-    null as birth_year, null as birth_month, null as birth_day, null as sex, null as ethnic_group, null as died_on,
-    null as unit_code, null as hamlet, null as address, null as household_id, null as household_number,
-    null as relation_to_head, null as father_number, null as father_name, null as mother_number, null as mother_name,
-    null as spouse_number, null as spouse_name
+select subject_id, record_id, 1 as authority, event_date, source_version, {_FOUNDED}, 1 as unjudged, {_insured_say()}
 from insured join assignment using (record_key) semi join registered using (subject_id)
 union all by name
 select subject_id, (provenance ->> 'died_on')::bigint as record_id, 1 as authority, null as event_date,
@@ -137,20 +158,21 @@ order by subject_id, record_id
 """
 
 _HOUSEHOLDS_SPEAK = """
-select household_id as subject_id, record_id, 0 as authority, event_date, source_version, i.household_number,
-    i.former_number, head_personal_number, head_name, member_count, unit_code, hamlet, address
+select household_id as subject_id, record_id, 0 as authority, event_date, source_version, exported_on, 1 as unjudged,
+    (not is_signed)::tinyint as unsigned, 1 as unverified, i.household_number, i.former_number, head_personal_number,
+    head_name, member_count, unit_code, hamlet, address
 from households h join identities i on i.source_id = h.source_id and i.source_record_id = h.source_record_id
 order by subject_id, record_id
 """
 
-# Entries of one person with one insurance number are one book. Its id is that of its first entry, of those that have
+# Entries of one person with one number of a book are one book. Its id is that of its first entry, of those that have
 # been published as a book if there is one.
 _BOOKED = """
 with entries as (
     select record_id, record_key, subject_id as person_subject,
         md5($namespace || '|insurance|' || record_key)::uuid::text as own_id,
-        case when insurance_number is null then record_key else subject_id || insurance_number end as book
-    from insured join assignment using (record_key)
+        case when book_number is null then record_key else subject_id || book_number end as book
+    from insured join numbered using (record_key)
 )
 select record_id, own_id, person_subject,
     first_value(own_id) over (
@@ -160,10 +182,10 @@ from entries left join published on published.subject_id = own_id
 order by record_id
 """
 
-_BOOKS_SPEAK = """
-select books.subject_id, record_id, 0 as authority, event_date, source_version, registered.subject_id as person_id,
-    insurance_number, personal_number, full_name, health_card, scheme, valid_from, valid_to, first_clinic, unit_code,
-    contribution_salary
+_BOOKS_SPEAK = f"""
+select books.subject_id, record_id, 0 as authority, event_date, source_version, {_FOUNDED}, 1 as unjudged,
+    registered.subject_id as person_id, insurance_number, {_OWN_NUMBER} as personal_number, full_name, health_card,
+    scheme, valid_from, valid_to, first_clinic, unit_code, contribution_salary
 from insured join books using (record_id) left join registered on registered.subject_id = person_subject
 order by books.subject_id, record_id
 """

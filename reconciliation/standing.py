@@ -1,13 +1,17 @@
 """A province before a run and after it: what the stages are given, and what the store writes of their result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from adapters.canonical import SCHEMAS, RecordKind
 from adapters.reference.hamlets import Hamlets
 from adapters.reference.units import UnitTables
+from reconciliation.deciding import PAIRS
+from reconciliation.detecting import CASES
+from reconciliation.incremental import Renewed
+from reconciliation.nearby import Held
 
 LINKS = pa.schema(
     [
@@ -38,7 +42,15 @@ ELSEWHERE = pa.schema(
 CARRIED = pa.schema(
     [pa.field("subject_id", pa.string(), nullable=False), pa.field("record_id", pa.int64(), nullable=False)]
 )
-HELD = pa.schema([pa.field("record_id", pa.int64(), nullable=False), pa.field("kind", pa.string(), nullable=False)])
+HELD = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("unit_code", pa.string()),  # as OWNED says of the case
+    ]
+)
+# The unit of today in which all records of a case lie; null where they lie in several, or it is the question itself.
+OWNED = pa.schema([*CASES, pa.field("unit_code", pa.string())])
 # What stewards decided and nobody reversed, one a question.
 IN_FORCE = pa.schema(
     [
@@ -50,6 +62,18 @@ IN_FORCE = pa.schema(
         pa.field("value", pa.string()),
         pa.field("record_keys", pa.string(), nullable=False),  # of the case, a JSON list
         pa.field("sides", pa.string()),  # of each of them, a JSON list; null where the case has none
+        pa.field("merged_fields", pa.string()),  # which record speaks of a field, a JSON object; null: the rules say
+    ]
+)
+
+# Records that got another subject than they had: `records` of them went from one to another, under which model.
+SUBJECT_MOVES = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # person | household
+        pa.field("before_id", pa.string(), nullable=False),
+        pa.field("after_id", pa.string(), nullable=False),
+        pa.field("records", pa.int64(), nullable=False),
+        pa.field("model", pa.string()),  # null for a household, which no model joins
     ]
 )
 
@@ -65,6 +89,7 @@ def heads_schema(kind: RecordKind) -> pa.Schema:
             pa.field("is_pending", pa.bool_(), nullable=False),  # its update has not been published
             pa.field("former_unit_code", pa.string()),
             pa.field("exported_on", pa.date32(), nullable=False),
+            pa.field("is_signed", pa.bool_(), nullable=False),  # by an officer, under the civil-status event it tells
             *said,
         ]
     )
@@ -80,10 +105,13 @@ class Standing:
     elsewhere: pa.Table  # ELSEWHERE
     identities: pa.Table  # rekeying.IDENTITIES
     assignment: pa.Table  # clustering.ASSIGNMENT
-    golden: Mapping[RecordKind, pa.Table]  # golden_schema + change_id
+    golden: Mapping[RecordKind, pa.Table]  # stands_schema + change_id
     judgements: pa.Table  # IN_FORCE
     units: UnitTables  # with the changes of units that are loaded
     hamlets: Hamlets  # what the province told
+    citizens: frozenset[str] = frozenset()  # the sources through which citizens ask for corrections
+    links: pa.Table = field(default_factory=PAIRS.empty_table)  # that the last run made by weight
+    linkage: Held | None = None  # what linkage held of it; None where the whole is to be linked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +122,10 @@ class Reconciled:
     units: UnitTables  # by which they were found
     identities: pa.Table
     links: pa.Table  # LINKS
+    linkage: Renewed  # what is held of it, so that the next run need not link the whole
     assignment: pa.Table
+    moves: pa.Table  # SUBJECT_MOVES
     changes: Mapping[RecordKind, pa.Table]
     carried: Mapping[RecordKind, pa.Table]  # CARRIED
     held: pa.Table  # HELD: what waits for a case, with the case's kind
-    cases: pa.Table  # detecting.CASES
+    cases: pa.Table  # OWNED

@@ -1,15 +1,14 @@
 """Stage 6: what is known of one subject, field by field, from the best record that says it, with provenance.
 
-The rule, stated once: a population register speaks before an insurance system about a person; among equals the later
-event speaks (none stated is the earliest), then the newer version, then the smaller id. A birth date is taken whole
-from the record that states it most precisely. A record whose update waits for a decision does not speak.
+Which record that is says the one table of survivorship.py. A record whose update waits for a decision does not speak.
 """
 
 import pyarrow as pa
 
 from adapters.canonical import RecordKind
-from reconciliation.golden import GOLDEN_FIELDS, golden_schema, groups
+from reconciliation.golden import GOLDEN_FIELDS, golden_schema
 from reconciliation.relations import select
+from reconciliation.survivorship import REASONS, RULES, Rank, Rule
 
 # What is published of a subject: NEW, UNMERGED (new, of records that were another subject's), ID_CHANGED (it had
 # another number), RECODED (its unit alone changed), CORRECTED (any other change), MERGED, RETRACTED.
@@ -27,7 +26,8 @@ def survive(kind: RecordKind, spoken: pa.Table) -> pa.Table:
     return select(_survive_query(kind), golden_schema(kind), spoken=spoken)
 
 
-PARTED = pa.schema([pa.field("subject_id", pa.string(), nullable=False)])  # what got records that were another's
+SUBJECTS = pa.schema([pa.field("subject_id", pa.string(), nullable=False)])
+PARTED = SUBJECTS  # what got records that were another's
 
 # The numbers by which others know a subject: another one is told as such.
 _IDS = {
@@ -38,45 +38,72 @@ _IDS = {
 
 
 def differ(
-    kind: RecordKind, golden: pa.Table, previous: pa.Table, successors: pa.Table, parted: pa.Table | None = None
+    kind: RecordKind,
+    golden: pa.Table,
+    previous: pa.Table,
+    successors: pa.Table,
+    *,
+    parted: pa.Table | None = None,
+    regrouped: pa.Table | None = None,
 ) -> pa.Table:
     """What has to be published: golden_schema + CHANGE_KEY, ordered by subject.
 
-    `previous` is what stands (golden_schema + change_id); `successors` tells of a gone subject_id its `replaced_by`;
-    `parted` are the subjects that got records of others (PARTED). A gone subject has null fields.
+    `previous` is what stands (stands_schema + change_id); `successors` tells of a gone subject_id its `replaced_by`;
+    `parted` are the subjects that got records of others (PARTED). A gone subject has null fields. Of the subjects
+    `regrouped` (SUBJECTS), that got or lost records, what only comes from another record is published too: nobody's
+    provenance names a record that is somebody else's.
     """
     schema = pa.schema([*golden_schema(kind), *CHANGE_KEY])
-    others = PARTED.empty_table() if parted is None else parted
-    query = _differ_query(kind)
-    return select(query, schema, golden=golden, previous=previous, successors=successors, parted=others)
+    nothing = SUBJECTS.empty_table()
+    return select(
+        _differ_query(kind),
+        schema,
+        golden=golden,
+        previous=previous,
+        successors=successors,
+        parted=nothing if parted is None else parted,
+        regrouped=nothing if regrouped is None else regrouped,
+    )
 
 
 def _survive_query(kind: RecordKind) -> str:
-    chosen: list[str] = []
-    fields: list[str] = []
-    provenance: list[str] = []
-    for leader, members in groups(kind):
-        packed = ", ".join(f"{name} := {name}" for name in members)
-        newest = "-coalesce(epoch(event_date), '-infinity'::double), -source_version"
-        rank = f"({_precision(leader)}authority, {newest}, record_id)"
-        present = " or ".join(f"{name} is not null" for name in members)
-        chosen.append(
-            f"arg_min(struct_pack(record_id := record_id, {packed}), row{rank}) filter ({present}) as chose_{leader}"
-        )
-        fields.extend(f"chose_{leader}.{name} as {name}" for name in members)
-        provenance.append(f"'{leader}', chose_{leader}.record_id")
+    rules = RULES[kind]
+    chosen = ", ".join(_chosen(rule) for rule in rules)
+    fields = ", ".join(f"chose_{rule.leader}[1].{name} as {name}" for rule in rules for name in rule.fields)
+    provenance = ", ".join(f"'{rule.leader}', chose_{rule.leader}[1].record_id" for rule in rules)
+    decided = ", ".join(f"""'"{rule.leader}":"' || {_decided(rule)} || '"'""" for rule in rules)
     return f"""
-with chosen as (select subject_id, {", ".join(chosen)} from spoken group by subject_id)
-select subject_id, {", ".join(fields)}, json_object({", ".join(provenance)})::text as provenance
+with chosen as (select subject_id, {chosen} from spoken group by subject_id)
+select subject_id, {fields}, json_object({provenance})::text as provenance,
+    '{{' || concat_ws(',', {decided}) || '}}' as decided_by
 from chosen order by subject_id
 """
 
 
-def _precision(leader: str) -> str:
-    """A stated day beats a stated year: what comes before authority in the rank of a birth date."""
-    if leader != "birth_year":
-        return ""
-    return "case when birth_day is not null then 0 when birth_month is not null then 1 else 2 end, "
+def _chosen(rule: Rule) -> str:
+    """The record that speaks first by a rule, and the next one, each with where it ranks."""
+    packed = ", ".join(f"{name} := {name}" for name in rule.fields)
+    ranked = ", ".join(f"rank_{place} := {order}" for place, order in enumerate(_orders(rule)))
+    present = " or ".join(f"{name} is not null" for name in rule.fields)
+    return (
+        f"arg_min(struct_pack(record_id := record_id, {packed}, {ranked}), row({', '.join(_orders(rule))}), "
+        f"2) filter ({present}) as chose_{rule.leader}"
+    )
+
+
+def _decided(rule: Rule) -> str:
+    """The first rank in which the two differ; null where one record alone says it and nobody was asked."""
+    first, next_ = f"chose_{rule.leader}[1]", f"chose_{rule.leader}[2]"
+    places = [rank for rank in rule.by for _ in REASONS[rank].orders]
+    judged = f"when {first}.rank_0 = 0 then '{Rank.JUDGEMENT}' " if rule.by[0] is Rank.JUDGEMENT else ""
+    differ = " ".join(
+        f"when {first}.rank_{place} <> {next_}.rank_{place} then '{rank}'" for place, rank in enumerate(places)
+    )
+    return f"case {judged}when {next_} is null then null {differ} end"
+
+
+def _orders(rule: Rule) -> list[str]:
+    return [order for rank in rule.by for order in REASONS[rank].orders]
 
 
 def _differ_query(kind: RecordKind) -> str:
@@ -86,18 +113,19 @@ def _differ_query(kind: RecordKind) -> str:
     changed_ids = " or ".join(f"g.{name} <> p.{name}" for name in _IDS[kind]) or "false"  # neither of them null
     return f"""
 select coalesce(g.subject_id, p.subject_id) as subject_id, {", ".join(f"g.{name}" for name in names)},
-    coalesce(g.provenance, '{{}}') as provenance,
+    coalesce(g.provenance, '{{}}') as provenance, g.decided_by,
     case when p.subject_id is null and g.subject_id in (select subject_id from parted) then 'UNMERGED'
          when p.subject_id is null then 'NEW'
          when g.subject_id is null and s.replaced_by is not null then 'MERGED'
          when g.subject_id is null then 'RETRACTED'
          when {changed_ids} then 'ID_CHANGED'
-         when {others} then 'CORRECTED'
+         when {others} or not ({changed}) then 'CORRECTED'
          else 'RECODED' end as cause,
     p.change_id as previous_change_id,
     case when g.subject_id is null then s.replaced_by end as replaced_by
 from golden g full join previous p on p.subject_id = g.subject_id
 left join successors s on s.subject_id = p.subject_id
 where p.subject_id is null or g.subject_id is null or {changed}
+    or (g.provenance <> p.provenance and g.subject_id in (select subject_id from regrouped))
 order by 1
 """

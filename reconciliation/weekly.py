@@ -13,14 +13,17 @@ from typing import Any
 
 from adapters.catalogue import Catalogue
 from reconciliation import conflicts, duties
+from reconciliation.directory import Directory
 from reconciliation.lifecycle import VIETNAM, Role, owner
 from reconciliation.model import CaseKind, State
+from reconciliation.store.ages import LINE, Age
 from reconciliation.store.attestations import Heard
 from reconciliation.store.weekly import Late, UnitWaiting, Waiting, Week
 
 SCHEMA = "lienthong.weekly/1"
 CLEAN_SHARE = 0.99  # of the records received, not quarantined
 PLACED_SHARE = 0.99  # of the records that stand, on a unit of today
+MOST_OFFICES = 8  # of a province, named one by one; what waits with the others is summed
 TREND_WEEKS = 11  # before the one that is reported
 Figures = dict[str, Any]
 
@@ -42,10 +45,11 @@ class Names:
     catalogue: Catalogue
     registries: Mapping[str, str]
     units: Mapping[str, str]
+    desks: Directory | None = None
 
     def office(self, whose: str) -> str:
         """The office behind an owner."""
-        return duties.person(whose, catalogue=self.catalogue, registries=self.registries)
+        return duties.person(whose, catalogue=self.catalogue, registries=self.registries, desks=self.desks)
 
 
 def period(week: str) -> tuple[datetime, datetime]:
@@ -109,9 +113,51 @@ def _province(read: Week, names: Names, code: str) -> Figures:
         "cases_late": read.late_cases.get(code, 0),
         "waiting": sum(one.updates for one in waiting),
         "stuck": sum(one.stuck for one in waiting),
-        "stuck_with": [_stuck(one, names) for one in sorted(waiting, key=lambda one: -one.stuck) if one.stuck],
+        "age": next((_age(one) for one in read.ages if one.province_code == code), None),
+        "stuck_with": _stuck_with([one for one in waiting if one.stuck], names),
     }
     return figures | {"indicators": _indicators(read, names, figures)}
+
+
+_HOPS_VI = {
+    LINE: "đường truyền từ tỉnh",
+    State.AWAITING_RECONCILIATION: "đối soát",
+    State.AWAITING_PREDECESSOR: "chờ phiên bản trước",
+    State.AWAITING_SIGNATURE: "chờ ký số",
+    State.AWAITING_UNIT: "chờ xác minh đơn vị",
+    State.AWAITING_MATCH: "chờ kết luận trùng",
+    State.AWAITING_STEWARD: "chờ cán bộ quyết định",
+    State.AWAITING_PULL: "chờ cơ sở dữ liệu quốc gia nhận",
+    State.AWAITING_OUTCOME: "chờ kết quả áp dụng",
+}
+
+
+def _age(one: Age) -> Figures:
+    """From a province's export to *applied*, and the hop that held it longest."""
+    return {
+        "updates": one.updates,
+        "median_days": round(one.median_seconds / 86_400, 1),
+        "p95_days": round(one.p95_seconds / 86_400, 1),
+        "hop": one.hop,
+        "hop_vi": _HOPS_VI.get(one.hop, one.hop),
+        "hop_share": round(one.hop_share, 2),
+    }
+
+
+def _stuck_with(late: Sequence[Waiting], names: Names) -> list[Figures]:
+    """Whose turn it is in a province, the most first; beyond MOST_OFFICES the others are one row a state."""
+    ordered = sorted(late, key=lambda one: (-one.stuck, one.owner))
+    others: dict[State, list[Waiting]] = defaultdict(list)
+    for one in ordered[MOST_OFFICES:]:
+        others[one.state].append(one)
+    summed = (
+        _stuck(rows[0], names)
+        | {"office": f"{len(rows)} cơ quan khác của tỉnh", "owner": "", "updates": sum(one.stuck for one in rows)}
+        | {"since": min(one.since for one in rows).isoformat()}
+        | {"deadline": min(one.deadline for one in rows).isoformat()}
+        for _, rows in sorted(others.items())
+    )
+    return [*(_stuck(one, names) for one in ordered[:MOST_OFFICES]), *summed]
 
 
 def _stuck(one: Waiting, names: Names) -> Figures:
@@ -125,6 +171,7 @@ def _stuck(one: Waiting, names: Names) -> Figures:
         "updates": one.stuck,
         "since": one.since.isoformat(),
         "deadline": one.deadline.isoformat(),
+        "raised_to": names.office(one.raised_to) if one.raised_to else "",
     }
 
 

@@ -4,6 +4,7 @@ Weights are log2 and additive (Fellegi–Sunter). A file is read once, checked a
 and never changed: teaching again writes another file.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -69,6 +70,11 @@ class Model:
     training: Training
     format: int = FORMAT
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever the model says."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
 
 def load_model(path: Path | None = None, *, linkage: Linkage = PERSONS) -> Model:
     """Read a model file, or the shipped one; raises FatalModelError when it does not fit the declared comparisons."""
@@ -97,6 +103,15 @@ def load_model(path: Path | None = None, *, linkage: Linkage = PERSONS) -> Model
         raise FatalModelError(message) from error
     check_model(model, place.name, linkage=linkage)
     return model
+
+
+def model_of(province_code: str, folder: Path | None) -> Model:
+    """The model that a province is linked by: `folder`/CODE.json, which retraining writes, or else the shipped one.
+
+    Raises FatalModelError when the file cannot be used.
+    """
+    own = None if folder is None else folder / f"{province_code}.json"
+    return load_model(own if own is not None and own.exists() else None)
 
 
 def save_model(model: Model, path: Path) -> None:

@@ -4,6 +4,7 @@
 1 July 2025, through the declarations that the readers read, and `truth` says who is who. Nobody in it is real.
 """
 
+from adapters.simulator.asking import corrections, same_named_hamlets
 from adapters.simulator.country import Country, Phase, simulate
 from adapters.simulator.exports import ExportFile, Truth, exports, truth
 from adapters.simulator.rates import HEAVY, RATES, Fault, Rates
@@ -17,7 +18,9 @@ __all__ = [
     "Phase",
     "Rates",
     "Truth",
+    "corrections",
     "exports",
+    "same_named_hamlets",
     "simulate",
     "truth",
 ]

@@ -30,6 +30,7 @@ USER = "lienthong"
 # Each component, and how many seconds it gets to end by itself. Only the scheduler, with the tasks at work, has
 # something worth waiting for; API server and triggerer linger for seconds after they have ended their work.
 COMPONENTS = {"scheduler": 5.0, "dag-processor": 5.0, "api-server": 2.0, "triggerer": 1.0}
+WORKER, WORKER_GRACE_SECONDS = "worker", 5.0  # beside them where tasks come by a broker
 _POLL_SECONDS = 0.2
 _LOG_TAIL = 2000
 
@@ -59,6 +60,10 @@ SETTINGS = {
     "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
 }
 
+# The pools that the schedules name (dags/running.py) and how many tasks each lets work at once: one place less than
+# CORE__PARALLELISM, so that what has to be done every five minutes never waits for provinces.
+POOLS = {"reconciliation": 3, "publication": 2}
+
 
 class AirflowError(GatewayError):
     """Airflow did not do what it was asked. The message names the log to read."""
@@ -80,7 +85,8 @@ class Airflow:
     """An Airflow whose files are in `home`. Use as a context, or call `migrate`, `start` and `stop`.
 
     `database_url` is its metadata (PostgreSQL), `lienthong_url` the registry the DAGs work on; `environment` holds
-    further settings for the tasks. What surrounds us of another Airflow (AIRFLOW…) is not passed on.
+    further settings for the tasks. With a `broker_url` (Celery's) tasks are done by a worker of their own, not by the
+    scheduler's children. What surrounds us of another Airflow (AIRFLOW…) is not passed on.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class Airflow:
         lienthong_url: str,
         dags_folder: Path = ROOT / "dags",
         environment: Mapping[str, str] | None = None,
+        broker_url: str = "",
     ) -> None:
         self.home = home.absolute()
         self.port = _free_port()
@@ -104,6 +111,10 @@ class Airflow:
             dags_folder=dags_folder,
             keys=self._secrets,
         ) | {"LIENTHONG_DATABASE_URL": lienthong_url, **(environment or {})}
+        self._graces = dict(COMPONENTS)
+        if broker_url:
+            self.environment |= _by_broker(broker_url, database_url)
+            self._graces[WORKER] = WORKER_GRACE_SECONDS
         self._family: Family | None = None
         self._started_at = datetime.now(UTC)
         self._token = ""
@@ -149,7 +160,7 @@ class Airflow:
         self._started_at = datetime.now(UTC)
         members = {
             name: Member(arguments=_command(name), log=self.log_of(name), grace_seconds=grace)
-            for name, grace in COMPONENTS.items()
+            for name, grace in self._graces.items()
         }
         self._family = Family(members, environment=self.environment, folder=self.home)
 
@@ -158,7 +169,7 @@ class Airflow:
         return self._logs / f"{component}.log"
 
     def wait_healthy(self, deadline_seconds: float = 300.0) -> None:
-        """Wait until every component has given a sign of life and tasks can start at once.
+        """Wait until every component has given a sign of life and tasks can start at once, in our pools.
 
         Raises AirflowError, with the end of its log, for a component that died, and when the deadline passes.
         """
@@ -174,6 +185,8 @@ class Airflow:
             return all(self._is_alive(health[part], part) for part in _HEALTH)
 
         _wait(is_healthy, deadline_seconds, f"Airflow is not healthy. Next: read the logs in {self._logs}.")
+        for name, slots in POOLS.items():
+            self._set_pool(name, slots)
 
     def unpause(self, dag_id: str, *, deadline_seconds: float = 120.0) -> None:
         """Let the schedule of a DAG run; waits until Airflow has read the DAG's file."""
@@ -231,6 +244,15 @@ class Airflow:
     ) -> None:
         self.stop()
 
+    def _set_pool(self, name: str, slots: int) -> None:
+        pool = {"name": name, "slots": slots, "include_deferred": False}
+        try:
+            self._request("POST", "/api/v2/pools", pool)
+        except HTTPError as error:
+            if error.code != 409:  # it is there, of this release or of another
+                raise
+            self._request("PATCH", f"/api/v2/pools/{quote(name)}", {"pool": name} | pool)
+
     def _refuse_dead(self) -> None:
         if self._family is None:
             raise AirflowError("Airflow is not running. Next: start it.")
@@ -260,7 +282,22 @@ class Airflow:
         return self._token
 
 
+def _by_broker(broker_url: str, database_url: str) -> dict[str, str]:
+    """The settings of CeleryExecutor; what became of a task is told by way of the metadata database."""
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": broker_url,
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": SETTINGS["CORE__PARALLELISM"],
+        # Workers that greet each other need a broker that calls to all; one worker has nobody to greet.
+        "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
+    }
+
+
 def _command(component: str) -> list[str]:
+    if component == WORKER:
+        quiet = ["--skip-serve-logs", "--without-gossip", "--without-mingle"]
+        return [sys.executable, "-m", "airflow", "celery", "worker", *quiet]
     # The API server reads the logs from the same disk: servers for logs would be two more processes.
     options = ["--skip-serve-logs"] if component in {"scheduler", "triggerer"} else []
     return [sys.executable, "-m", "airflow", component, *options]

@@ -90,10 +90,11 @@ def drawn(province: Province, *, only: Iterable[str] = ()) -> Iterator[Conforman
 
     A former province of few people is drawn again, larger, until its systems send enough to be judged by.
     """
-    left = [one for one in province.sources if not only or one.source_id in only]
+    registers = [one for one in province.sources if not one.is_citizens]
+    left = [one for one in registers if not only or one.source_id in only]
     found: dict[str, Conformance] = {}
     for records in RECORDS:
-        country = simulate(SEED, records * len(province.sources), [province.code])
+        country = simulate(SEED, records * len(registers), [province.code])
         for source in left:
             found[source.source_id] = _of_drawn(country, source)
         left = [source for source in left if found[source.source_id].received < ENOUGH_RECORDS]

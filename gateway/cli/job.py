@@ -10,13 +10,18 @@ from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows
 from gateway.cli.store import open_store
 from gateway.errors import GatewayError
+from gateway.settings import read
 from reconciliation import jobs
 from reconciliation.store.engine import Engine
 
 JOBS = {
     "reconcile_records": "đối soát từng tỉnh · reconcile, province by province",
+    "take_balance": "cân đối từng tỉnh · balance, province by province",
+    "take_up_again": "cho xử lý lại bản ghi đã tách riêng · give runs again what was set aside",
     "flag_stuck_updates": "đếm cập nhật quá hạn · count what is past its deadline",
+    "escalate": "chuyển việc quá hạn lên cấp trên · let what is late go up a rung",
     "weekly_report": "đếm và lưu số liệu tuần · count and keep the figures of the week",
+    "count_scores": "tính bảng điểm của hôm nay · count today's scoreboard",
     "purge_feed": "dọn các thay đổi mà mọi cơ sở dữ liệu đã nhận · let go of changes that every registry has",
     "retrain_model": "học lại mô hình liên kết của tỉnh · teach provinces' linkage models anew",
     "publish_snapshot": "ghi bản chụp cho một cơ sở dữ liệu quốc gia · write a registry's snapshot",
@@ -28,9 +33,10 @@ def command(
     *,
     province: Annotated[list[str] | None, typer.Option(help="Mã tỉnh; mặc định: nơi có dữ liệu mới · Codes")] = None,
     consumer: Annotated[str, typer.Option(help="Cho publish_snapshot · For publish_snapshot")] = "",
-    folder: Annotated[Path, typer.Option(help="Nơi ghi bản chụp, mô hình · Where snapshots or models go")] = Path(
-        "snapshots"
-    ),
+    folder: Annotated[
+        Path,
+        typer.Option(help="Nơi ghi bản chụp, mô hình · Where snapshots go, and models without LIENTHONG_MODEL_FOLDER"),
+    ] = Path("snapshots"),
     keep_days: Annotated[int, typer.Option(min=1, help="Cho purge_feed: giữ bao nhiêu ngày · For purge_feed")] = (
         jobs.FEED_DAYS
     ),
@@ -69,15 +75,29 @@ def _run(
     match name:
         case "reconcile_records":
             codes = provinces or jobs.provinces_with_landings(engine)
-            return [{"province": code, **jobs.reconcile_records(engine, province_code=code, now=now)} for code in codes]
-        case "flag_stuck_updates":
-            return [dict(jobs.flag_stuck_updates(engine, now=now))]
+            models = read().model_folder
+            return [
+                {"province": code, **jobs.reconcile_records(engine, province_code=code, now=now, models=models)}
+                for code in codes
+            ]
+        case "take_up_again" | "take_balance":
+            job = jobs.take_up_again if name == "take_up_again" else jobs.take_balance
+            codes = provinces or jobs.provinces(engine)
+            return [{"province": code, **job(engine, province_code=code, now=now)} for code in codes]
+        case "flag_stuck_updates" | "count_scores" | "escalate":
+            counting = {
+                "flag_stuck_updates": jobs.flag_stuck_updates,
+                "count_scores": jobs.count_scores,
+                "escalate": jobs.escalate,
+            }
+            return [dict(counting[name](engine, now=now))]
         case "weekly_report":
             return [dict(jobs.weekly_report(engine, now=now))]
         case "retrain_model":
             codes = provinces or jobs.provinces(engine)
+            models = read().model_folder or folder
             return [
-                {"province": code, **jobs.retrain_model(engine, province_code=code, folder=folder, seed=1, now=now)}
+                {"province": code, **jobs.retrain_model(engine, province_code=code, folder=models, seed=1, now=now)}
                 for code in codes
             ]
         case _:

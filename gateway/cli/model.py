@@ -10,10 +10,12 @@ import typer
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
-from reconciliation import jobs
+from gateway.settings import read
+from reconciliation import jobs, sampling
 from reconciliation.exchanging import export_model, import_model
 from reconciliation.model_changes import ModelChange, compare_models
-from reconciliation.weights import Model, load_model, save_model
+from reconciliation.promising import Promise
+from reconciliation.weights import Model, load_model, model_of, save_model
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -63,6 +65,74 @@ def compare(
         json_line(change)
     else:
         _show(change, is_on_records=province is not None)
+
+
+_Province = Annotated[str, typer.Option(help="Mã tỉnh · The code of a province")]
+
+
+@app.command("sample")
+def sample(
+    *,
+    province: _Province,
+    by: Annotated[str, typer.Option(help="Ai rút mẫu · Who draws it")],
+    pairs: Annotated[int, typer.Option(min=6, help="Bao nhiêu cặp · How many pairs")] = 300,
+    seed: Annotated[int, typer.Option(help="Hạt giống · What chooses them")] = 1,
+) -> None:
+    """Rút mẫu cặp hồ sơ cho cán bộ phán quyết. Draw pairs for stewards to judge, as cases of their queue."""
+    with open_store() as engine:
+        drawn = sampling.draw_sample(
+            engine,
+            province_code=province,
+            pairs=pairs,
+            seed=seed,
+            by=by,
+            now=datetime.now(UTC),
+            models=read().model_folder,
+        )
+    say(f"{drawn} cặp đã vào hàng đợi", f"{drawn} pairs are in the queue; next: lienthong model thresholds")
+
+
+@app.command("thresholds")
+def thresholds(
+    *,
+    province: _Province,
+    precision: Annotated[float, typer.Option(help="Độ chính xác hứa · The promised precision")] = Promise().precision,
+    confidence: Annotated[float, typer.Option(help="Độ tin cậy · One-sided confidence")] = Promise().confidence,
+    to: Annotated[Path | None, typer.Option(help="Ghi mô hình với ngưỡng này · Write the model under it")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ngưỡng giữ lời hứa theo mẫu đã phán quyết. The threshold that keeps a promise, by what stewards judged."""
+    if not 0.5 < precision < 1 or not 0.5 < confidence < 1:
+        raise typer.BadParameter("0,5 < … < 1")
+    promise = Promise(precision=precision, confidence=confidence)
+    models = read().model_folder
+    with open_store() as engine:
+        sampled = sampling.judge_thresholds(engine, province_code=province, promise=promise, models=models)
+    if as_json:
+        json_line(sampled)
+    else:
+        _show_sampled(sampled)
+    if to is not None:
+        save_model(sampling.with_threshold(model_of(province, models), sampled, promise=promise), to)
+        say(f"Đã ghi {to.name}", f"{to.name} is written; runs use it as CODE.json in LIENTHONG_MODEL_FOLDER")
+
+
+def _show_sampled(sampled: sampling.Sampled) -> None:
+    rows(
+        ("từ trọng số · from weight", "cặp · pairs", "đã phán quyết · judged", "cùng người · one person"),
+        [(f"{one.weight:.2f}", one.pairs, one.judged, one.matches) for one in sampled.strata],
+    )
+    judged = sampled.judged
+    low, high = judged.interval
+    say(
+        f"Từ {judged.upper:.2f}: độ chính xác {low:.4f}–{high:.4f} theo {judged.judged} cặp",
+        "from there on the precision lies between the two",
+    )
+    if not judged.is_kept:
+        say(
+            f"Chưa đủ để giữ lời hứa: cần thêm ít nhất {judged.needed} cặp",
+            "too little to keep the promise; at least so many more pairs have to be judged",
+        )
 
 
 def _on_what_stands(before: Model, after: Model, province_code: str) -> ModelChange:

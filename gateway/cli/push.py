@@ -45,7 +45,7 @@ def command(
     """
     if not epoch and not validate_only:
         raise typer.BadParameter("--epoch | --validate-only")
-    files = list(_files(paths))
+    files = list(in_order(paths))
     outgoing = (_outgoing(number, file, exported_on) for number, file in enumerate(files, start=1))
 
     shown = credentials(certificate, key, authorities)
@@ -73,7 +73,8 @@ def command(
         raise typer.Exit(1)
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def in_order(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files of `paths`, those of a folder by name: the n-th is batch n."""
     for path in paths:
         if path.is_dir():
             yield from sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))

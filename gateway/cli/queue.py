@@ -1,18 +1,26 @@
 """`lienthong queue`: the stewards' cases, until the pages for them stand."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from adapters.catalogue import load as load_catalogue
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
 from gateway.errors import Reason, RejectedCallError
-from reconciliation import review
+from reconciliation import duties, review
 from reconciliation.conflicts import CATALOGUE
+from reconciliation.detecting import HOLDS
+from reconciliation.directory import directory
+from reconciliation.entitlements import read_grants
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision
+from reconciliation.store import escalating, stuck, unit_events
 from reconciliation.store.engine import Engine
 
 app = typer.Typer(no_args_is_help=True)
@@ -45,11 +53,39 @@ def list_(
                 case.case_id,
                 case.kind,
                 case.province_code,
-                case.owner,
+                f"{case.owner} ↑ {case.raised_to}" if case.raised_to else case.owner,
                 f"{case.deadline.astimezone(VIETNAM):%d/%m/%Y}",
                 len(case.record_keys),
             )
             for case in cases
+        ],
+    )
+
+
+@app.command("stuck")
+def stuck_(*, as_json: Json = False) -> None:
+    """Cập nhật quá hạn: chờ ai, đã lên cấp nào. What is late: with whom, and how far up it has gone."""
+    with open_store() as engine:
+        late = stuck.count(engine, now=datetime.now(UTC))
+        raised = {(one.state, one.owner): one for one in escalating.standing(engine)}
+        name = _names(engine)
+    told = [{**asdict(one), "raised_to": _to(raised.get((one.state, one.owner)))} for one in late]
+    if as_json:
+        for one in told:
+            json_line(one)
+        return
+    rows(
+        ("trạng thái · state", "chờ · owner", "là · is", "số · updates", "hạn · deadline", "đã lên · raised to"),
+        [
+            (
+                one["state"],
+                one["owner"],
+                name(str(one["owner"])),
+                one["updates"],
+                f"{one['deadline'].astimezone(VIETNAM):%d/%m/%Y}",
+                one["raised_to"] or "",
+            )
+            for one in told
         ],
     )
 
@@ -59,6 +95,7 @@ def show(case_id: int, *, as_json: Json = False) -> None:
     """Một hồ sơ và các quyết định có thể. One open case, and the decisions it takes."""
     with open_store() as engine:
         case = _open_case(engine, case_id)
+        name = _names(engine)
     if as_json:
         json_line(case)
         return
@@ -68,6 +105,7 @@ def show(case_id: int, *, as_json: Json = False) -> None:
     say(f"Hồ sơ {case.case_id}: {case.kind}, chờ {case.owner}", f"decide by {decisions}")
     if case.proposed_by is not None:
         say(f"Đề nghị {case.proposed_by} chờ người thứ hai duyệt", f"judgement {case.proposed_by} awaits approval")
+    _six_words(case, name)
     rows(("bản ghi · record",), [(key,) for key in case.record_keys])
     rows(("bằng chứng · evidence", ""), list(case.evidence.items()))
 
@@ -124,6 +162,35 @@ def reverse(judgement_id: int, *, reason: _Reason, steward: _Steward, as_json: J
         json_line(judgement)
     else:
         say(f"Đã đảo quyết định {judgement_id}", f"Judgement {judgement_id} is reversed")
+
+
+def _six_words(case: Case, name: Callable[[str], str]) -> None:
+    """Person, task, responsibility, authority, time, result, as the Government wants work to be assigned."""
+    asked, duty = CATALOGUE[case.kind], duties.DUTIES[HOLDS[case.kind]]
+    late = f"; quá hạn, đã lên {name(case.raised_to)}" if case.raised_to else ""
+    until = f"{case.opened_at.astimezone(VIETNAM):%d/%m/%Y} → {case.deadline.astimezone(VIETNAM):%d/%m/%Y %H:%M}{late}"
+    rows(
+        ("sáu rõ · six clear", ""),
+        [
+            ("người · person", name(case.owner)),
+            ("việc · task", asked.question_vi),
+            ("trách nhiệm · responsibility", duty.responsibility[0]),
+            ("thẩm quyền · authority", duty.authority[0]),
+            ("thời gian · time", until),
+            ("kết quả · result", duty.result[0]),
+        ],
+    )
+
+
+def _names(engine: Engine) -> Callable[[str], str]:
+    """What an owner is called, by the units as known today."""
+    desks = directory(datetime.now(VIETNAM).date(), tables=unit_events.tables_known(engine))
+    registries = {grant.consumer_id: grant.name for grant in read_grants()}
+    return partial(duties.person, catalogue=load_catalogue(), registries=registries, desks=desks)
+
+
+def _to(raised: escalating.Raised | None) -> str | None:
+    return raised.to_owner if raised else None
 
 
 def _open_case(engine: Engine, case_id: int) -> Case:

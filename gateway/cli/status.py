@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from gateway.cli.late import show_late
 from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
 from gateway.cli.saying import json_line, rows, say
 from gateway.client import Credentials, StatusClient, connect
-from reconciliation.lifecycle import VIETNAM
+from reconciliation.lifecycle import VIETNAM, hops
 from reconciliation.model import Finding, UpdateStatus
 
 
@@ -104,7 +105,13 @@ def _show_status(status: UpdateStatus, *, as_json: bool) -> None:
     say(f"Trạng thái: {status.state} từ {_here(status.since)}", f"{status.state} ({status.cause})")
     if status.owner and status.deadline:
         late = " – quá hạn, stuck" if status.is_stuck else ""
+        late += f", đã lên {status.raised_to}" if status.raised_to else ""
         say(f"Chờ: {status.owner}, hạn {_here(status.deadline)}{late}", "whose turn it is, and until when")
+    spent = hops(status.history, now=datetime.now(UTC))
+    if spent:
+        longest = max(spent, key=lambda state: spent[state])
+        days = f"{sum(spent.values(), timedelta()) / timedelta(days=1):.1f}"
+        say(f"Từ khi nhận: {days} ngày, lâu nhất ở {longest}", f"{days} days since received, longest in {longest}")
     rows(
         ("lúc · at", "từ · from", "sang · to", "vì · because"),
         [(_here(move.moved_at), move.from_state, move.to_state, move.cause) for move in status.history],

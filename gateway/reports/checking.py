@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -22,10 +23,16 @@ _NO_HEADER = (
 
 def check_file(checked: Checked) -> Figures:
     """The figures of a file, or of its refusal. Raises OSError when it cannot be opened."""
+    with Path(checked.file).open("rb") as stream:
+        return check_stream(checked, stream)
+
+
+def check_stream(checked: Checked, stream: BinaryIO) -> Figures:
+    """The figures of a file that is open already, or of its refusal; only its name is taken from `checked.file`."""
     names: list[str] = []  # the file's columns, as soon as they are known
     try:
         run = dry_run(
-            _chunks(checked, names), source=checked.source, exported_on=checked.exported_on, as_of=checked.as_of
+            _chunks(checked, stream, names), source=checked.source, exported_on=checked.exported_on, as_of=checked.as_of
         )
     except RejectedBatchError as error:
         place, detail = _fit_to_be_shown(error, names, checked.source.dialect)
@@ -33,13 +40,12 @@ def check_file(checked: Checked) -> Figures:
     return of_dry_run(checked, run)
 
 
-def _chunks(checked: Checked, names: list[str]) -> Iterator[Chunk]:
-    with Path(checked.file).open("rb") as stream:
-        for chunk in read_in_chunks(stream, checked.source.dialect, source_id=checked.source.source_id):
-            table = chunk.raw.table
-            # A format in which each record names its own fields gets the declared ones added, empty.
-            names[:] = [name for name in table.column_names if table[name].null_count < len(table)]
-            yield chunk
+def _chunks(checked: Checked, stream: BinaryIO, names: list[str]) -> Iterator[Chunk]:
+    for chunk in read_in_chunks(stream, checked.source.dialect, source_id=checked.source.source_id):
+        table = chunk.raw.table
+        # A format in which each record names its own fields gets the declared ones added, empty.
+        names[:] = [name for name in table.column_names if table[name].null_count < len(table)]
+        yield chunk
 
 
 def _fit_to_be_shown(error: RejectedBatchError, names: list[str], dialect: Dialect) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The weekly report as a page and on paper, from the figures that were kept (lienthong.weekly/1).
 
-Charts are drawn here once, as SVG, and stand in both. Numbers and days are written as in Vietnam.
+Charts are SVG and stand in both. Numbers and days are written as in Vietnam.
 """
 
 import json
@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import typst
 from markupsafe import Markup
 
+from gateway.console.pictures.ageing import Pile, ageing
+from gateway.console.pictures.trends import Line, trends
 from gateway.reports.page import count, render
 from gateway.reports.words import Both
 from reconciliation.lifecycle import VIETNAM
@@ -42,7 +43,6 @@ INDICATORS: dict[str, Both] = {
 }
 UNITS_SHOWN = 50
 _FOLDER = Path(__file__).with_name("templates")
-_INK, _SOFT, _LINE, _ACCENT, _BAD = "#14202e", "#4a5b6d", "#d3dbe4", "#0b4f8a", "#a31621"
 
 
 def page(figures: Figures) -> str:
@@ -142,9 +142,11 @@ def _province(one: Figures) -> Figures:
         "stuck": count(one["stuck"]),
         "is_stuck": one["stuck"] > 0,
         "indicators": [indicator["met"] for indicator in one["indicators"]],
+        "age": one.get("age"),
         "stuck_with": [
             {
                 "office": held["office"],
+                "raised_to": held.get("raised_to", ""),  # figures kept by a release before name nobody
                 "task_vi": held["task_vi"],
                 "task_en": held["task_en"],
                 "updates": count(held["updates"]),
@@ -171,52 +173,21 @@ def _unit(one: Figures) -> Figures:
 
 
 def stuck_chart(provinces: list[Figures]) -> Markup:
-    """Waiting and stuck updates of each province as bars, in the order given; a table beside it says the same."""
-    most = max([one["waiting"] for one in provinces] + [1])
-    height, width, begin = 16, 720, 190
-    scale = (width - begin - 90) / most
-    parts = []
-    for place, one in enumerate(provinces):
-        top = place * height
-        waiting, stuck = one["waiting"] * scale, one["stuck"] * scale
-        parts.append(
-            f'<text x="{begin - 8}" y="{top + 11}" text-anchor="end" font-size="11" fill="{_INK}">'
-            f"{escape(one['name'])}</text>"
-            f'<rect x="{begin}" y="{top + 2}" width="{waiting:.1f}" height="{height - 5}" fill="{_LINE}"/>'
-            f'<rect x="{begin}" y="{top + 2}" width="{stuck:.1f}" height="{height - 5}" fill="{_BAD}"/>'
-            f'<text x="{begin + waiting + 6:.1f}" y="{top + 11}" font-size="10" fill="{_SOFT}">'
-            f"{count(one['stuck'])} / {count(one['waiting'])}</text>"
-        )
-    return _svg(width, len(provinces) * height + 2, "Cập nhật quá hạn trên đang chờ, theo tỉnh", parts)
+    """Waiting updates of each province, in time and stuck, in the order given; a table beside it says the same."""
+    piles = [Pile(one["name"], (one["waiting"] - one["stuck"], one["stuck"])) for one in provinces]
+    title = "Cập nhật đang chờ, trong hạn và quá hạn, theo tỉnh"
+    return ageing("stuck-chart", piles, title=title, bands=("trong hạn", "quá hạn"))
 
 
 def trend_chart(weeks: list[Figures]) -> Markup:
     """Received, closed cases and stuck updates of the last weeks as lines, each on a scale of its own."""
-    width, height, left = 720, 190, 10
-    lines = (("received", "đã nhận", _ACCENT), ("cases_closed", "hồ sơ đóng", "#0f6a35"), ("stuck", "quá hạn", _BAD))
-    step = (width - left - 150) / max(1, len(weeks) - 1)
-    parts = [
-        f'<text x="{left + place * step:.1f}" y="{height - 4}" font-size="10" fill="{_SOFT}">'
-        f"{escape(one['week'][5:])}</text>"
-        for place, one in enumerate(weeks)
-    ]
-    for row, (name, called, colour) in enumerate(lines):
-        most = max([one[name] for one in weeks] + [1])
-        points = [(left + place * step, (row + 1) * 55 - 42 * one[name] / most) for place, one in enumerate(weeks)]
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        x, y = points[-1]
-        parts.append(
-            f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
-            f'<text x="{x + 10:.1f}" y="{y + 4:.1f}" font-size="11" fill="{colour}">'
-            f"{count(weeks[-1][name])} {called}</text>"
+    lines = [
+        Line(called, tuple(one[name] for one in weeks), kind=kind)
+        for name, called, kind in (
+            ("received", "đã nhận", "accent"),
+            ("cases_closed", "hồ sơ đóng", "good"),
+            ("stuck", "quá hạn", "bad"),
         )
-    return _svg(width, height, "Diễn biến các tuần: đã nhận, hồ sơ đã đóng, quá hạn", parts)
-
-
-def _svg(width: int, height: int, label: str, parts: list[str]) -> Markup:
-    drawn = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-        f'aria-label="{escape(label)}" font-family="Libertinus Serif, Segoe UI, Noto Sans, sans-serif">'
-    )
-    return Markup(drawn + "".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped above
+    ]
+    title = "Diễn biến các tuần: đã nhận, hồ sơ đã đóng, quá hạn"
+    return trends("trend-chart", lines, title=title, ticks=[one["week"][5:] for one in weeks])

@@ -14,6 +14,7 @@ SERVICE_CONFIG = """\
         {"service": "gateway.v1.FeedService", "method": "Replay"},
         {"service": "gateway.v1.FeedService", "method": "GetSnapshot"},
         {"service": "gateway.v1.UnitsService"},
+        {"service": "gateway.v1.StewardshipService"},
         {"service": "gateway.v1.IntakeService", "method": "SubmitUpdate"},
         {"service": "gateway.v1.IntakeService", "method": "SubmitSignatures"},
         {"service": "gateway.v1.IntakeService", "method": "AttestSilence"},

@@ -165,8 +165,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: NOT_FOUND {}
     """
     ERROR_REASON_CASE_DECIDED: _ErrorReason.ValueType  # 63
-    """Somebody has decided the case; the message names the judgement in force.
-    Example: FAILED_PRECONDITION {}
+    """Somebody has decided the case: who, when, as what, and what the case waits for now.
+    Example: FAILED_PRECONDITION {"steward": "lan", "at": "2025-07-15T03:00:00+00:00", "decision": "keep", "judgement_id": "7", "stage": "decided"}
     """
     ERROR_REASON_DECISION_INVALID: _ErrorReason.ValueType  # 64
     """The decision does not fit the case.
@@ -174,6 +174,38 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_JUDGEMENT_UNKNOWN: _ErrorReason.ValueType  # 65
     """No judgement has that id.
+    Example: NOT_FOUND {}
+    """
+    ERROR_REASON_CASE_HELD: _ErrorReason.ValueType  # 110
+    """Somebody else holds the case.
+    Example: FAILED_PRECONDITION {"steward": "lan", "at": "2025-07-15T03:10:00+00:00", "stage": "open"}
+    """
+    ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 111
+    """The case is no longer held: its time is over, or somebody else took it and gave it back.
+    Example: FAILED_PRECONDITION {}
+    """
+    ERROR_REASON_CASE_CHANGED: _ErrorReason.ValueType  # 112
+    """The records of the case say something else than what was looked at.
+    Example: FAILED_PRECONDITION {}
+    """
+    ERROR_REASON_REASON_INVALID: _ErrorReason.ValueType  # 113
+    """The reason is none for that decision, or its free words are missing or too many.
+    Example: INVALID_ARGUMENT {}
+    """
+    ERROR_REASON_UNDO_OVER: _ErrorReason.ValueType  # 114
+    """The judgement is in force, or it is somebody else's: reverse it.
+    Example: FAILED_PRECONDITION {}
+    """
+    ERROR_REASON_NOT_ASKED: _ErrorReason.ValueType  # 115
+    """Nobody waits for an answer on the case.
+    Example: FAILED_PRECONDITION {}
+    """
+    ERROR_REASON_COUNT_DIFFERS: _ErrorReason.ValueType  # 116
+    """Another number of cases was confirmed than would be decided.
+    Example: FAILED_PRECONDITION {}
+    """
+    ERROR_REASON_WORK_UNKNOWN: _ErrorReason.ValueType  # 117
+    """No work has that id.
     Example: NOT_FOUND {}
     """
     ERROR_REASON_STREAMS_EXHAUSTED: _ErrorReason.ValueType  # 70
@@ -375,8 +407,8 @@ ERROR_REASON_CASE_UNKNOWN: ErrorReason.ValueType  # 62
 Example: NOT_FOUND {}
 """
 ERROR_REASON_CASE_DECIDED: ErrorReason.ValueType  # 63
-"""Somebody has decided the case; the message names the judgement in force.
-Example: FAILED_PRECONDITION {}
+"""Somebody has decided the case: who, when, as what, and what the case waits for now.
+Example: FAILED_PRECONDITION {"steward": "lan", "at": "2025-07-15T03:00:00+00:00", "decision": "keep", "judgement_id": "7", "stage": "decided"}
 """
 ERROR_REASON_DECISION_INVALID: ErrorReason.ValueType  # 64
 """The decision does not fit the case.
@@ -384,6 +416,38 @@ Example: INVALID_ARGUMENT {}
 """
 ERROR_REASON_JUDGEMENT_UNKNOWN: ErrorReason.ValueType  # 65
 """No judgement has that id.
+Example: NOT_FOUND {}
+"""
+ERROR_REASON_CASE_HELD: ErrorReason.ValueType  # 110
+"""Somebody else holds the case.
+Example: FAILED_PRECONDITION {"steward": "lan", "at": "2025-07-15T03:10:00+00:00", "stage": "open"}
+"""
+ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 111
+"""The case is no longer held: its time is over, or somebody else took it and gave it back.
+Example: FAILED_PRECONDITION {}
+"""
+ERROR_REASON_CASE_CHANGED: ErrorReason.ValueType  # 112
+"""The records of the case say something else than what was looked at.
+Example: FAILED_PRECONDITION {}
+"""
+ERROR_REASON_REASON_INVALID: ErrorReason.ValueType  # 113
+"""The reason is none for that decision, or its free words are missing or too many.
+Example: INVALID_ARGUMENT {}
+"""
+ERROR_REASON_UNDO_OVER: ErrorReason.ValueType  # 114
+"""The judgement is in force, or it is somebody else's: reverse it.
+Example: FAILED_PRECONDITION {}
+"""
+ERROR_REASON_NOT_ASKED: ErrorReason.ValueType  # 115
+"""Nobody waits for an answer on the case.
+Example: FAILED_PRECONDITION {}
+"""
+ERROR_REASON_COUNT_DIFFERS: ErrorReason.ValueType  # 116
+"""Another number of cases was confirmed than would be decided.
+Example: FAILED_PRECONDITION {}
+"""
+ERROR_REASON_WORK_UNKNOWN: ErrorReason.ValueType  # 117
+"""No work has that id.
 Example: NOT_FOUND {}
 """
 ERROR_REASON_STREAMS_EXHAUSTED: ErrorReason.ValueType  # 70

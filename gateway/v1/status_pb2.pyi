@@ -306,6 +306,7 @@ class UpdateStatus(_message.Message):
     DEADLINE_FIELD_NUMBER: _builtins.int
     IS_STUCK_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    RAISED_TO_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """The source it came from."""
     source_record_id: _builtins.str
@@ -322,6 +323,8 @@ class UpdateStatus(_message.Message):
     """Whose turn it is; empty in a terminal state."""
     is_stuck: _builtins.bool
     """True when the deadline has passed."""
+    raised_to: _builtins.str
+    """Who above the owner has been told since the deadline passed; empty while nobody has."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
@@ -348,10 +351,11 @@ class UpdateStatus(_message.Message):
         deadline: _timestamp_pb2.Timestamp | None = ...,
         is_stuck: _builtins.bool = ...,
         history: _abc.Iterable[Global___StateMove] | None = ...,
+        raised_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "deadline", b"deadline", "history", b"history", "is_stuck", b"is_stuck", "owner", b"owner", "receipt_id", b"receipt_id", "since", b"since", "source_id", b"source_id", "source_record_id", b"source_record_id", "source_version", b"source_version", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "deadline", b"deadline", "history", b"history", "is_stuck", b"is_stuck", "owner", b"owner", "raised_to", b"raised_to", "receipt_id", b"receipt_id", "since", b"since", "source_id", b"source_id", "source_record_id", b"source_record_id", "source_version", b"source_version", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,7 @@ def write_status(status: UpdateStatus, *, shows_key: bool = True) -> status_pb2.
         deadline=write_time(status.deadline) if status.deadline else None,
         is_stuck=status.is_stuck,
         history=map(_write_move, status.history),
+        raised_to=status.raised_to or "",
     )
     return status_pb2.GetUpdateStatusResponse(status=message)
 
@@ -59,6 +60,7 @@ def read_status(message: status_pb2.UpdateStatus) -> UpdateStatus:
         deadline=read_time(message.deadline) if message.HasField("deadline") else None,
         is_stuck=message.is_stuck,
         history=tuple(map(_read_move, message.history)),
+        raised_to=message.raised_to or None,
     )
 
 

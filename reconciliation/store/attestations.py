@@ -81,7 +81,7 @@ def attest(
 
 def hearings(engine: sa.Engine, sources: Iterable[Source], *, now: datetime) -> list[Hearing]:
     """What was last heard of each of `sources`, in their order."""
-    known = {source.source_id: source for source in sources}
+    known = {source.source_id: source for source in sources if not source.is_citizens}  # nobody owes a correction
     wanted = sa.func.unnest(sa.cast(list(known), pg.ARRAY(sa.Text)))
     asked = wanted.table_valued("source_id").render_derived(name="asked")
     landed = sa.select(sa.func.max(ledger.c.landed_at)).where(ledger.c.source_id == asked.c.source_id)

@@ -9,10 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
+from reconciliation.lifecycle import TERMINAL
 from reconciliation.model import State
+from reconciliation.statement import Statement, from_bytes
 from reconciliation.store.lifecycle_moves import is_pending
 from reconciliation.store.tables import (
+    balance_statement,
     batch,
+    case,
     cluster_member,
     golden_head,
     golden_tables,
@@ -70,6 +74,38 @@ class UnitBalance:
         return self.records == self.subjects + self.doubles + self.waiting
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A balance of a province as it is kept: the bytes that are signed, what they say, and the gateway's signature.
+
+    `signature` is None until a gateway with a key has seen it. What a later look confirmed is not kept again.
+    """
+
+    statement_id: int
+    content: bytes
+    statement: Statement
+    signature: str | None
+
+
+def latest(engine: sa.Engine, province_code: str) -> Kept | None:
+    """The last balance of a province, which stands as long as no later one says otherwise; None before the first."""
+    with engine.connect() as connection:
+        return newest(connection, province_code)
+
+
+def newest(connection: sa.Connection, province_code: str) -> Kept | None:
+    """As `latest`, within a transaction."""
+    kept = balance_statement.c
+    query = (
+        sa.select(kept.statement_id, kept.content, kept.signature)
+        .where(kept.province_code == province_code)
+        .order_by(kept.statement_id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    return Kept(**row, statement=from_bytes(row["content"])) if row else None
+
+
 def conservation(engine: sa.Engine) -> list[Conservation]:
     """One row a province and kind, ordered by them."""
     key = (batch.c.province_code, batch.c.kind)
@@ -117,7 +153,15 @@ def units(engine: sa.Engine, kind: RecordKind) -> list[UnitBalance]:
     A subject whose records name two units is counted where its published version places it. Records and subjects are
     counted apart from each other, so that closing proves something: it does after a run, before the next judgement.
     """
-    told = sa.union_all(_standing_records(kind), _standing_subjects(kind)).subquery()
+    with engine.connect() as connection:
+        return units_of(connection, kind)
+
+
+def units_of(connection: sa.Connection, kind: RecordKind, *, province_code: str | None = None) -> list[UnitBalance]:
+    """As `units`, of one province or of all."""
+    if kind is RecordKind.INSURANCE:
+        raise ValueError("insurance books belong to people, and people to units")
+    told = sa.union_all(_standing_records(kind, province_code), _standing_subjects(kind, province_code)).subquery()
     spoken = sa.func.count(told.c.subject_id).filter(~told.c.is_waiting)
     joined = sa.func.count(sa.distinct(told.c.subject_id)).filter(~told.c.is_waiting)
     query = (
@@ -133,13 +177,12 @@ def units(engine: sa.Engine, kind: RecordKind) -> list[UnitBalance]:
         .group_by(told.c.province_code, told.c.unit_code)
         .order_by(told.c.province_code, told.c.unit_code)
     )
-    with engine.connect() as connection:
-        return [UnitBalance(**row) for row in connection.execute(query).mappings()]
+    return [UnitBalance(**row) for row in connection.execute(query).mappings()]
 
 
-def _standing_records(kind: RecordKind) -> sa.Select[Any]:
+def _standing_records(kind: RecordKind, province_code: str | None) -> sa.Select[Any]:
     """A row for each standing record: where it is counted, and whether it waits."""
-    subject = _subjects(kind)
+    subject = subjects(kind)
     published = golden_tables[kind]
     of_subject = subject.c.subject_id
     stands_in = sa.and_(
@@ -171,6 +214,7 @@ def _standing_records(kind: RecordKind) -> sa.Select[Any]:
             .outerjoin(published, published.c.change_id == golden_head.c.change_id)
         )
         .where(record_head.c.kind == str(kind), update_state.c.state != str(State.WITHDRAWN))
+        .where(_in_province(record_head, province_code))
         .subquery()
     )
     counted_as_published = sa.and_(records.c.has_published, ~records.c.is_waiting)
@@ -184,7 +228,7 @@ def _standing_records(kind: RecordKind) -> sa.Select[Any]:
     )
 
 
-def _standing_subjects(kind: RecordKind) -> sa.Select[Any]:
+def _standing_subjects(kind: RecordKind, province_code: str | None) -> sa.Select[Any]:
     """A row for each published subject."""
     published = golden_tables[kind]
     return (
@@ -197,8 +241,12 @@ def _standing_subjects(kind: RecordKind) -> sa.Select[Any]:
             sa.true().label("is_published"),
         )
         .join(published, published.c.change_id == golden_head.c.change_id)
-        .where(golden_head.c.kind == str(kind))
+        .where(golden_head.c.kind == str(kind), _in_province(golden_head, province_code))
     )
+
+
+def _in_province(table: sa.Table, province_code: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if province_code is None else table.c.province_code == province_code
 
 
 def subjects_published(engine: sa.Engine) -> dict[str, int]:
@@ -220,6 +268,23 @@ def recoded(engine: sa.Engine) -> dict[str, int]:
         return dict(connection.execute(query).all())
 
 
+def unowned(engine: sa.Engine) -> int:
+    """How many updates that have not ended, and open cases, nobody has to act on: 0, or a promise is broken."""
+    has_ended = update_state.c.state.in_(sorted(TERMINAL))
+    is_nobodys = sa.or_(update_state.c.owner.is_(None), update_state.c.owner == "", update_state.c.deadline.is_(None))
+    updates = sa.select(sa.func.count()).select_from(update_state).where(~has_ended, is_nobodys)
+    cases = sa.select(sa.func.count()).select_from(case).where(case.c.owner == "", case.c.obsolete_since.is_(None))
+    with engine.connect() as connection:
+        return int(connection.execute(updates).scalar_one() + connection.execute(cases).scalar_one())
+
+
+def cases_seen(engine: sa.Engine) -> dict[str, int]:
+    """How many questions of each kind were ever raised, the closed ones included, by kind."""
+    query = sa.select(case.c.kind, sa.func.count()).group_by(case.c.kind).order_by(case.c.kind)
+    with engine.connect() as connection:
+        return dict(connection.execute(query).all())
+
+
 def links_made(engine: sa.Engine) -> int:
     """How many pairs of records are held to be one person."""
     with engine.connect() as connection:
@@ -234,10 +299,10 @@ def rekeyed(engine: sa.Engine) -> int:
         return int(connection.execute(clashed).scalar_one())
 
 
-def _subjects(kind: RecordKind) -> sa.Subquery:
-    """source_id, source_record_id, subject_id of every standing record of the kind."""
+def subjects(kind: RecordKind) -> sa.Subquery:
+    """source_id, source_record_id, subject_id of every standing record; of a book it is the person insured."""
     match kind:
-        case RecordKind.PERSON:
+        case RecordKind.PERSON | RecordKind.INSURANCE:
             key = record_head.c.source_id + "|" + record_head.c.source_record_id
             return (
                 sa.select(record_head.c.source_id, record_head.c.source_record_id, cluster_member.c.subject_id)
@@ -251,5 +316,3 @@ def _subjects(kind: RecordKind) -> sa.Subquery:
                 household_identity.c.source_record_id,
                 household_identity.c.household_id.label("subject_id"),
             ).subquery()
-        case RecordKind.INSURANCE:
-            raise ValueError("insurance books belong to people, and people to units")

@@ -1,6 +1,6 @@
 """Cases and judgements: questions that are the same in every run, and answers that are only ever appended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,16 +12,17 @@ from sqlalchemy.dialects import postgresql as pg
 
 from adapters.canonical import RecordKind
 from reconciliation import lifecycle
-from reconciliation.detecting import HOLDS
+from reconciliation.detecting import HOLDS, NOT_OF_A_RUN
 from reconciliation.model import Case, CaseKind, Decision, Judgement, OutcomeKind, State
 from reconciliation.standing import IN_FORCE
-from reconciliation.store import lifecycle_moves
+from reconciliation.store import lifecycle_moves, on_the_desk, recodings
 from reconciliation.store.copying import copy_out, staged
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
     approval,
     batch,
     case,
+    case_escalation,
     change,
     change_record,
     consumer_grant,
@@ -30,13 +31,17 @@ from reconciliation.store.tables import (
     golden_head,
     golden_tables,
     judgement,
+    outbox,
+    placement,
     record_head,
     record_tables,
     update_state,
 )
 
 _CLOCKS_DIFFER = timedelta(days=1)  # of a gateway and of a job, at the most
+_STANDING = ("fingerprint", "judgement_id", "judged_at", "decision", "value", "merged_fields")
 REFUSAL_ACCEPTED = "REFUSAL_ACCEPTED"  # why an update has ended refused
+SAMPLED = "sample"  # the reason in the evidence of a pair that was drawn to be judged; no run closes it
 GONE = ("MERGED", "RETRACTED")  # causes of changes that take a subject away, and so carry no update
 
 
@@ -53,6 +58,7 @@ def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
             standing.c.value,
             sa.cast(sa.func.to_json(case.c.record_keys), sa.Text).label("record_keys"),
             sa.cast(case.c.evidence["sides"], sa.Text).label("sides"),
+            sa.cast(standing.c.merged_fields, sa.Text).label("merged_fields"),
         )
         .join(case, case.c.fingerprint == standing.c.fingerprint)
         .where(case.c.province_code == province_code)
@@ -62,13 +68,13 @@ def in_force(connection: sa.Connection, province_code: str) -> pa.Table:
 
 
 def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, now: datetime) -> dict[str, int]:
-    """Make the province's open cases those of `asked` (detecting.CASES); return how many are open by kind.
+    """Make the province's open cases those of `asked` (standing.OWNED); return how many are open by kind.
 
     A question no longer raised becomes obsolete, one raised again opens again with a new clock. One on a unit that
-    stays open has the candidates that a change of units left it. Refusals and missing versions are left
-    alone: no run raised them; only a judgement closes the ones, and a judgement or `close_come` the others.
+    stays open has the candidates that a change of units left it, and every one the desk of the commune it is in now.
+    Those of NOT_OF_A_RUN are left alone: a judgement closes them, or that what was missing comes.
     """
-    asked = asked.append_column("owner", _owners(asked["kind"], province_code))
+    asked = asked.append_column("owner", _owners(asked, province_code)).drop_columns("unit_code")
     raised = staged(connection, "raised", asked)
     deadline = lifecycle.deadline(State.AWAITING_STEWARD, since=now)
     insert = pg.insert(case).from_select(
@@ -85,7 +91,8 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
         ).order_by(raised.c.fingerprint),
     )
     is_obsolete = case.c.obsolete_since.is_not(None)
-    of_unit = case.c.kind.in_([str(CaseKind.AMBIGUOUS_UNIT), str(CaseKind.UNKNOWN_UNIT)])
+    restated = (CaseKind.AMBIGUOUS_UNIT, CaseKind.UNKNOWN_UNIT, CaseKind.DUPLICATE_HAMLET)
+    of_unit = case.c.kind.in_([str(kind) for kind in restated])
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["fingerprint"],
@@ -94,8 +101,13 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
                 "opened_at": sa.case((is_obsolete, insert.excluded.opened_at), else_=case.c.opened_at),
                 "deadline": sa.case((is_obsolete, insert.excluded.deadline), else_=case.c.deadline),
                 "evidence": insert.excluded.evidence,
+                "owner": insert.excluded.owner,
             },
-            where=sa.or_(is_obsolete, sa.and_(of_unit, case.c.evidence != insert.excluded.evidence)),
+            where=sa.or_(
+                is_obsolete,
+                case.c.owner != insert.excluded.owner,
+                sa.and_(of_unit, case.c.evidence != insert.excluded.evidence),
+            ),
         )
     )
     connection.execute(
@@ -103,11 +115,13 @@ def settle(connection: sa.Connection, asked: pa.Table, *, province_code: str, no
         .where(
             case.c.province_code == province_code,
             case.c.obsolete_since.is_(None),
-            case.c.kind.not_in([str(CaseKind.REFUSED_BY_REGISTRY), str(CaseKind.MISSING_VERSION)]),
+            case.c.kind.not_in([str(kind) for kind in sorted(NOT_OF_A_RUN)]),
+            case.c.evidence["reason"].astext.is_distinct_from(SAMPLED),
             ~sa.exists().where(raised.c.fingerprint == case.c.fingerprint),
         )
         .values(obsolete_since=now)
     )
+    on_the_desk.put_back(connection, raised, standing=_standing())
     counts = sa.select(case.c.kind, sa.func.count()).where(is_open(), case.c.province_code == province_code)
     return dict(connection.execute(counts.group_by(case.c.kind).order_by(case.c.kind)).all())
 
@@ -133,6 +147,12 @@ def is_open() -> sa.ColumnElement[bool]:
     """Whether a case waits for a judgement: raised, and no judgement on it in force."""
     standing = _standing().subquery()
     return sa.and_(case.c.obsolete_since.is_(None), ~sa.exists().where(standing.c.fingerprint == case.c.fingerprint))
+
+
+def standing_decisions() -> sa.Subquery:
+    """(fingerprint, decision) of the judgements in force, one a question."""
+    standing = _standing().subquery()
+    return sa.select(standing.c.fingerprint, standing.c.decision).subquery()
 
 
 def claims_given_up() -> sa.Select[tuple[str]]:
@@ -169,7 +189,12 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
                 refusal_fingerprint(consumer_id, refused.c.change_id),
                 sa.literal_column(f"'{CaseKind.REFUSED_BY_REGISTRY}'"),
                 refused.c.province_code,
-                refused.c.province_code + f"/{lifecycle.Role.STEWARD}",
+                sa.func.concat_ws(
+                    sa.literal_column("'/'"),
+                    refused.c.province_code,
+                    refused.c.unit_code,
+                    sa.literal_column(f"'{lifecycle.Role.STEWARD}'"),
+                ),
                 sa.literal(now, sa.DateTime(timezone=True)),
                 sa.literal(lifecycle.deadline(State.AWAITING_STEWARD, since=now), sa.DateTime(timezone=True)),
                 refused.c.record_keys,
@@ -202,11 +227,17 @@ def open_refusals(connection: sa.Connection, *, consumer_id: str, fresh: sa.Tabl
             now=now,
             province_code=province_code,
         )
+    lifecycle_moves.own_locally(
+        connection,
+        sa.select(change_record.c.record_id, refused.c.unit_code).join(
+            refused, refused.c.change_id == change_record.c.change_id
+        ),
+    )
     return opened
 
 
 def _refused(consumer_id: str, fresh: sa.Table) -> sa.Subquery:
-    """The refusals among the outcomes `fresh`: feed_seq, change_id, province_code, reason, record_keys."""
+    """The refusals among the outcomes `fresh`: feed_seq, change_id, province_code, unit_code, reason, record_keys."""
     said = _record_keys()
     concerned = sa.case((change.c.cause.in_(GONE), change.c.previous_change_id), else_=change.c.change_id)
     return (
@@ -215,6 +246,7 @@ def _refused(consumer_id: str, fresh: sa.Table) -> sa.Subquery:
             change.c.change_id,
             change.c.province_code,
             feed_outcome.c.reason,
+            recodings.one_unit().label("unit_code"),
             sa.func.array_agg(sa.distinct(said.c.record_key)).label("record_keys"),
         )
         .join(fresh, fresh.c.feed_seq == feed_entry.c.feed_seq)
@@ -233,6 +265,7 @@ def _refused(consumer_id: str, fresh: sa.Table) -> sa.Subquery:
         )
         .join(change_record, change_record.c.change_id == concerned)
         .join(said, said.c.record_id == change_record.c.record_id)
+        .outerjoin(placement, placement.c.record_id == change_record.c.record_id)
         .where(feed_outcome.c.outcome == str(OutcomeKind.REFUSED))
         .group_by(feed_entry.c.feed_seq, change.c.change_id, change.c.province_code, feed_outcome.c.reason)
     ).subquery()
@@ -256,7 +289,7 @@ def list_cases(
     engine: sa.Engine, *, province_code: str | None, kind: CaseKind | None, after: int, limit: int
 ) -> list[Case]:
     """Open cases with a higher case_id than `after`, in that order."""
-    query = sa.select(case, _proposal().label("proposed_by")).where(is_open(), case.c.case_id > after)
+    query = _questions().where(is_open(), case.c.case_id > after)
     if province_code is not None:
         query = query.where(case.c.province_code == province_code)
     if kind is not None:
@@ -274,7 +307,7 @@ def count(engine: sa.Engine) -> dict[str, int]:
 
 def find_case(connection: sa.Connection, case_id: int, *, lock: bool = False) -> Case | None:
     """A case, open or not; with `lock` nobody else can judge it until the transaction ends."""
-    query = sa.select(case, _proposal().label("proposed_by")).where(case.c.case_id == case_id)
+    query = _questions().where(case.c.case_id == case_id)
     row = connection.execute(query.with_for_update(of=case) if lock else query).one_or_none()
     if row is None:
         return None
@@ -297,7 +330,7 @@ def raise_again(connection: sa.Connection, fingerprint: str, *, now: datetime) -
 
 def find_case_of(connection: sa.Connection, fingerprint: str) -> Case:
     """The case a judgement is about."""
-    query = sa.select(case, _proposal().label("proposed_by")).where(case.c.fingerprint == fingerprint)
+    query = _questions().where(case.c.fingerprint == fingerprint)
     return _case(connection.execute(query).one())
 
 
@@ -312,8 +345,12 @@ def append_judgement(
     now: datetime,
     reverses: int | None = None,
     needs_approval: bool = False,
+    reason_code: str = "other",
+    undo_until: datetime | None = None,
+    case_version: str | None = None,
+    merged_fields: Mapping[str, str] | None = None,
 ) -> Judgement:
-    """Append one judgement and return it."""
+    """Append one judgement and return it; its case leaves the desk, or comes back to it by a reversal."""
     row = connection.execute(
         judgement.insert()
         .values(
@@ -325,9 +362,13 @@ def append_judgement(
             judged_at=now,
             reverses=reverses,
             needs_approval=needs_approval,
+            reason_code=reason_code,
+            case_version=case_version,
+            merged_fields=merged_fields,
         )
-        .returning(judgement, sa.null().label("approver"))
+        .returning(judgement, sa.null().label("approver"), sa.literal(undo_until).label("undo_until"))
     ).one()
+    on_the_desk.note(connection, row.judgement_id, fingerprint=fingerprint, reverses=reverses, undo_until=undo_until)
     return _judgement(row)
 
 
@@ -368,36 +409,65 @@ def _standing() -> sa.Select[Any]:
         update_state.c.state == str(State.WITHDRAWN),
     )
     return (
-        sa.select(*(judgement.c[name] for name in ("fingerprint", "judgement_id", "judged_at", "decision", "value")))
+        sa.select(*(judgement.c[name] for name in _STANDING))
         .ext(pg.distinct_on(judgement.c.fingerprint))
         .where(
             judgement.c.reverses.is_(None),
             ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id),
             sa.or_(~judgement.c.needs_approval, _is_approved()),
-            sa.or_(judgement.c.decision != str(Decision.WITHDRAW), still_withdrawn),
+            ~_can_be_undone(),
+            sa.or_(
+                judgement.c.decision != str(Decision.WITHDRAW), still_withdrawn, _is_of_kept(judgement.c.fingerprint)
+            ),
         )
         .order_by(judgement.c.fingerprint, judgement.c.judgement_id.desc())
     )
+
+
+def _is_of_kept(fingerprint: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a case is about a version that was kept back, and so is no head: what is withdrawn of it stays so."""
+    return fingerprint.in_(sa.select(case.c.fingerprint).where(case.c.kind == str(CaseKind.UNSIGNED_EVENT)))
 
 
 def _is_approved() -> sa.ColumnElement[bool]:
     return sa.exists().where(approval.c.judgement_id == judgement.c.judgement_id)
 
 
+def _waits_for_approval() -> sa.ColumnElement[bool]:
+    return sa.and_(judgement.c.needs_approval, ~_is_approved())
+
+
+def _can_be_undone() -> sa.ColumnElement[bool]:
+    return sa.exists().where(outbox.c.judgement_id == judgement.c.judgement_id)
+
+
 def _proposal() -> sa.ScalarSelect[int]:
-    """The newest judgement on a case that waits for its second person."""
+    """The newest judgement on a case that waits for its second person, or to be no longer undone."""
     reversal = judgement.alias("taken_back")
     return (
         sa.select(sa.func.max(judgement.c.judgement_id))
-        .where(judgement.c.fingerprint == case.c.fingerprint, judgement.c.needs_approval, ~_is_approved())
+        .where(judgement.c.fingerprint == case.c.fingerprint, sa.or_(_waits_for_approval(), _can_be_undone()))
         .where(judgement.c.reverses.is_(None), ~sa.exists().where(reversal.c.reverses == judgement.c.judgement_id))
         .scalar_subquery()
     )
 
 
+def _questions() -> sa.Select[Any]:
+    return sa.select(case, _proposal().label("proposed_by"), _raised_to().label("raised_to"))
+
+
+def _raised_to() -> sa.ScalarSelect[str]:
+    """Whom the case has gone up to since its deadline passed."""
+    of_wait = (case_escalation.c.case_id == case.c.case_id, case_escalation.c.deadline == case.c.deadline)
+    raised = sa.select(case_escalation.c.to_owner).where(*of_wait).order_by(case_escalation.c.rung.desc())
+    return raised.limit(1).correlate(case).scalar_subquery()
+
+
 def _judgements() -> sa.Select[Any]:
-    return sa.select(judgement, approval.c.approver).outerjoin(
-        approval, approval.c.judgement_id == judgement.c.judgement_id
+    return (
+        sa.select(judgement, approval.c.approver, outbox.c.due_at.label("undo_until"))
+        .outerjoin(approval, approval.c.judgement_id == judgement.c.judgement_id)
+        .outerjoin(outbox, outbox.c.judgement_id == judgement.c.judgement_id)
     )
 
 
@@ -419,12 +489,12 @@ def _record_keys() -> sa.Subquery:
     ).subquery()
 
 
-def _owners(kinds: pa.ChunkedArray, province_code: str) -> pa.Array:
-    encoded = kinds.combine_chunks().dictionary_encode()
-    owners = [
-        lifecycle.owner(HOLDS[CaseKind(kind)], province_code=province_code) for kind in encoded.dictionary.to_pylist()
-    ]
-    return pc.take(pa.array(owners, pa.string()), encoded.indices)
+def _owners(asked: pa.Table, province_code: str) -> pa.ChunkedArray:
+    roles = {str(kind): lifecycle.WAITING[state].role for kind, state in HOLDS.items()}
+    role = pc.take(pa.array(roles.values(), pa.string()), pc.index_in(asked["kind"], pa.array(roles, pa.string())))
+    local = pa.array([str(kind) for kind, state in HOLDS.items() if state in lifecycle.LOCAL], pa.string())
+    unit = pc.if_else(pc.is_in(asked["kind"], local), asked["unit_code"], None)
+    return pc.binary_join_element_wise(province_code, unit, role, "/", null_handling="skip")
 
 
 def _case(row: sa.Row[Any]) -> Case:
@@ -440,6 +510,7 @@ def _case(row: sa.Row[Any]) -> Case:
         evidence=row.evidence,
         resolved_by=None,
         proposed_by=row.proposed_by,
+        raised_to=row.raised_to,
     )
 
 
@@ -455,4 +526,8 @@ def _judgement(row: sa.Row[Any]) -> Judgement:
         reverses=row.reverses,
         needs_approval=row.needs_approval,
         approved_by=row.approver,
+        reason_code=row.reason_code,
+        undo_until=row.undo_until,
+        case_version=row.case_version,
+        merged_fields=row.merged_fields,
     )

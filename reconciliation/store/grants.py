@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from adapters.canonical import RecordKind
 from reconciliation.model import Grant, GrantEntry, Grants, SecurityEvent, SourceGrant
-from reconciliation.store import portals
+from reconciliation.store import portals, stewards
 from reconciliation.store.feed import GRANTS_LOCK
 from reconciliation.store.tables import batch, consumer, consumer_grant, security_event, source_grant
 
@@ -66,7 +66,12 @@ def standing(engine: sa.Engine) -> Grants:
         rows = connection.execute(query.order_by(consumer_grant.c.consumer_id, consumer_grant.c.kind)).mappings()
         by_consumer = groupby(map(_consumer_grant, rows), key=lambda grant: grant.consumer_id)
         consumers = {consumer_id: tuple(grants) for consumer_id, grants in by_consumer}
-        return Grants(sources=sources, consumers=consumers, portals=portals.standing(connection))
+        return Grants(
+            sources=sources,
+            consumers=consumers,
+            portals=portals.standing(connection),
+            stewards=stewards.standing(connection),
+        )
 
 
 def history(engine: sa.Engine, source_id: str) -> list[GrantEntry]:

@@ -128,6 +128,13 @@ def let_overdue_go(connection: sa.Connection, *, kind: RecordKind, now: datetime
     return {lifecycle_moves.PREDECESSOR_MISSING: missing, UNSIGNED_IN_TIME: ended}
 
 
+def keep_unsigned(connection: sa.Connection, record_id: int, *, kind: RecordKind, now: datetime) -> None:
+    """Keep back once more a version that says a death no officer has signed, and that has ended meanwhile."""
+    source_id = connection.scalar(sa.select(update_state.c.source_id).where(update_state.c.record_id == record_id))
+    _keep(connection, [record_id], kind=kind, officers_sign=[str(source_id)])
+    _await_signature(connection, [record_id], now=now)
+
+
 # --- who has to wait ----------------------------------------------------------------------------------------
 
 

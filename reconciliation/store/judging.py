@@ -9,7 +9,7 @@ from adapters.canonical import RecordKind
 from reconciliation import lifecycle
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Case, CaseKind, Decision, Judgement, State
-from reconciliation.store import cases, lifecycle_moves
+from reconciliation.store import cases, lifecycle_moves, unsigned
 from reconciliation.store.copying import reserve
 from reconciliation.store.tables import (
     change,
@@ -32,6 +32,8 @@ def take_up_again(connection: sa.Connection, case: Case, *, cause: str, now: dat
 def reopen(connection: sa.Connection, case: Case, judgement: Judgement, *, cause: str, now: datetime) -> int:
     """Send what `judgement` has ended back to reconciliation; return how many."""
     match judgement.decision:
+        case Decision.WITHDRAW if case.kind is CaseKind.UNSIGNED_EVENT:
+            return unsigned.await_again(connection, case, cause=cause, now=now)
         case Decision.WITHDRAW:
             ended = _heads((str(judgement.value),)).where(update_state.c.state == str(State.WITHDRAWN))
         case Decision.KEEP if case.kind is CaseKind.REFUSED_BY_REGISTRY:

@@ -26,6 +26,7 @@ SAID_BEFORE = "SAID_BEFORE"  # or the version that stands says the same event
 PREDECESSOR_CAME = "PREDECESSOR_CAME"
 PREDECESSOR_MISSING = "PREDECESSOR_MISSING"  # it did not come in time
 UNSEEN = (LANDED, SIGNED, SAID_BEFORE, PREDECESSOR_CAME, PREDECESSOR_MISSING)
+POISONED = "POISONED"  # why an update waits for a steward that no run can work on, see set_aside.py
 REFUSED_BY_REGISTRY = "REFUSED_BY_REGISTRY"  # why an update waits for a steward after it was published
 
 
@@ -124,9 +125,10 @@ def move(
 ) -> int:
     """Move those of `records` (record_id) to `to` from where that is legal; return how many moved.
 
-    An update that is in `to` already, for the same cause and owner, keeps its clock: a nightly run must not push
-    deadlines away. One whose present state does not allow the move is left alone. Who owns a version that is kept back
-    is said by its own province and source; `records` may be of several.
+    An update that is in `to` already, for the same cause and registry, keeps its clock and its owner: a nightly run
+    must not push deadlines away, and whose desk it is within the province is for own_locally and hand-overs to say.
+    One whose present state does not allow the move is left alone. Who owns a version that is kept back is said by its
+    own province and source; `records` may be of several.
     """
     owner = _owner_of_kept(to) if to in lifecycle.KEPT_BACK else _owner(to, province_code, consumer_id)
     before = (
@@ -134,8 +136,10 @@ def move(
         .where(update_state.c.record_id.in_(records))
         .where(update_state.c.state.in_(sorted(lifecycle.may_come_from(to))))
         .where(
-            sa.tuple_(update_state.c.state, update_state.c.cause, sa.func.coalesce(update_state.c.owner, ""))
-            != sa.tuple_(*_text(to, cause), sa.func.coalesce(owner, ""))
+            sa.or_(
+                sa.tuple_(update_state.c.state, update_state.c.cause) != sa.tuple_(*_text(to, cause)),
+                update_state.c.owner.is_distinct_from(owner) if _is_of_a_registry(to) else sa.false(),
+            )
         )
         .order_by(update_state.c.record_id)  # everyone locks in one order, so that nobody deadlocks
         .with_for_update()
@@ -164,6 +168,32 @@ def move(
         ),
     )
     return connection.execute(appended.add_cte(moved)).rowcount
+
+
+def own_locally(connection: sa.Connection, records: sa.Select[tuple[int, str | None]]) -> int:
+    """Give those of `records` (record_id, unit_code) that wait in one of lifecycle.LOCAL to the desk of their commune.
+
+    A null unit_code is the province's. Whoever else has it hands it over as it is: the clock goes on. How many did.
+    """
+    wanted = records.subquery("wanted")
+    role = sa.func.split_part(update_state.c.owner, "/", -1)
+    desk = sa.func.concat_ws(sa.literal_column("'/'"), update_state.c.province_code, wanted.c.unit_code, role)
+    before = (
+        sa.select(update_state.c.record_id, desk.label("owner"))
+        .join(wanted, wanted.c.record_id == update_state.c.record_id)
+        .where(
+            update_state.c.state.in_([str(state) for state in sorted(lifecycle.LOCAL)]), update_state.c.owner != desk
+        )
+        .order_by(update_state.c.record_id)  # everyone locks in one order, so that nobody deadlocks
+        .with_for_update(of=update_state)
+        .cte("before")
+    )
+    given = update_state.update().where(update_state.c.record_id == before.c.record_id).values(owner=before.c.owner)
+    return connection.execute(given).rowcount
+
+
+def _is_of_a_registry(to: State) -> bool:
+    return to not in lifecycle.TERMINAL and lifecycle.WAITING[to].role is lifecycle.Role.REGISTRY
 
 
 def _owner(to: State, province_code: str, consumer_id: str | None) -> sa.ColumnElement[str | None]:

@@ -9,10 +9,10 @@ from sqlalchemy.dialects import postgresql as pg
 from adapters.canonical import RecordKind
 from reconciliation import lifecycle
 from reconciliation.model import CaseKind, State
-from reconciliation.store import cases, holding
+from reconciliation.store import cases, holding, unsigned
 from reconciliation.store.copying import these
 from reconciliation.store.landing import LANDED_CHANNEL
-from reconciliation.store.tables import case, kept_version, update_state
+from reconciliation.store.tables import case, kept_version, placement, record_head, update_state
 from reconciliation.store.versions import take_turns
 
 
@@ -20,7 +20,8 @@ def let_go(engine: sa.Engine, *, now: datetime) -> dict[str, int]:
     """Let the versions go that waited for another, or for an officer, until `now`; return how many, by why.
 
     A version that goes on without the one it follows leaves a MISSING_VERSION case, and one that has come after all
-    closes its own. Running it again does nothing more.
+    closes its own; one that no officer signed leaves an UNSIGNED_EVENT, until it is signed. Once more, it does nothing
+    more.
     """
     counts: dict[str, int] = {}
     for kind in RecordKind:
@@ -34,7 +35,12 @@ def let_go(engine: sa.Engine, *, now: datetime) -> dict[str, int]:
         for name, count in (told | {f"closed.{CaseKind.MISSING_VERSION}": come}).items():
             if count:
                 counts[name] = counts.get(name, 0) + count
-    return counts
+    with engine.begin() as connection:
+        told = {
+            f"opened.{CaseKind.UNSIGNED_EVENT}": unsigned.ask(connection, now=now),
+            f"closed.{CaseKind.UNSIGNED_EVENT}": unsigned.close_signed(connection, now=now),
+        }
+    return counts | {name: count for name, count in told.items() if count}
 
 
 def _overdue(kind: RecordKind, *, now: datetime) -> sa.FromClause:
@@ -68,7 +74,12 @@ def _open_cases(connection: sa.Connection, kind: RecordKind, *, now: datetime) -
             sa.func.encode(sa.func.sha256(sa.cast(asked, sa.LargeBinary)), sa.literal_column("'hex'")),
             sa.literal_column(f"'{CaseKind.MISSING_VERSION}'"),
             update_state.c.province_code,
-            update_state.c.province_code + f"/{lifecycle.Role.STEWARD}",
+            sa.func.concat_ws(
+                sa.literal_column("'/'"),
+                update_state.c.province_code,
+                sa.func.min(_unit_of_head()),
+                sa.literal_column(f"'{lifecycle.Role.STEWARD}'"),
+            ),
             sa.literal(now, sa.DateTime(timezone=True)),
             sa.literal(deadline, sa.DateTime(timezone=True)),
             pg.array([key]),
@@ -87,6 +98,20 @@ def _open_cases(connection: sa.Connection, kind: RecordKind, *, now: datetime) -
     names = ["fingerprint", "kind", "province_code", "owner", "opened_at", "deadline", "record_keys", "evidence"]
     opened = pg.insert(case).from_select(names, missing).on_conflict_do_nothing(index_elements=["fingerprint"])
     connection.execute(opened)
+
+
+def _unit_of_head() -> sa.ScalarSelect[str]:
+    """Where the version of a kept one's record lies that stands, if one does and it is known."""
+    of_record = sa.and_(
+        record_head.c.source_id == kept_version.c.source_id,
+        record_head.c.source_record_id == kept_version.c.source_record_id,
+    )
+    return (
+        sa.select(placement.c.unit_code)
+        .join(record_head, sa.and_(record_head.c.record_id == placement.c.record_id, of_record))
+        .correlate(kept_version)
+        .scalar_subquery()
+    )
 
 
 def _ring(connection: sa.Connection, records: Sequence[int]) -> None:

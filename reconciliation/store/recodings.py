@@ -18,6 +18,10 @@ from reconciliation.store import unit_events
 from reconciliation.store.copying import upsert
 from reconciliation.store.tables import batch, hamlet, placement, recoding, run
 
+RECONCILING = (
+    "reconcile_records"  # the job whose runs take up what was said before them; others look at a province, too
+)
+
 _ANSWER = (
     *("record_id", "outcome", "unit_code", "basis", "explanation"),
     *("decided_by", "sent_code", "sent_vintage", "sent_name"),
@@ -45,6 +49,13 @@ def write(
     return written
 
 
+def one_unit() -> sa.ColumnElement[str | None]:
+    """Of grouped placements the unit, where all have one and the same."""
+    unit = placement.c.unit_code
+    is_one = sa.and_(sa.func.count() == sa.func.count(unit), sa.func.count(sa.distinct(unit)) == 1)
+    return sa.case((is_one, sa.func.min(unit)))
+
+
 def behind(connection: sa.Connection, *, now: datetime | None) -> list[str]:
     """The provinces that were last looked at with other rules, tables or lists, or before hamlets were told of.
 
@@ -53,7 +64,8 @@ def behind(connection: sa.Connection, *, now: datetime | None) -> list[str]:
     moment = now or connection.execute(sa.select(sa.func.now())).scalar_one()
     units = unit_events.read_tables(connection)
     begun = _list_begun(units, moment.astimezone(VIETNAM).date())
-    last_run = sa.select(run.c.province_code, sa.func.max(run.c.ran_at).label("ran_at")).group_by(run.c.province_code)
+    last_run = sa.select(run.c.province_code, sa.func.max(run.c.ran_at).label("ran_at"))
+    last_run = last_run.where(run.c.job == RECONCILING).group_by(run.c.province_code)
     ran = last_run.subquery()
     newest = sa.func.max(sa.func.greatest(hamlet.c.recorded_at, hamlet.c.replaced_at))
     told = (
@@ -69,6 +81,15 @@ def behind(connection: sa.Connection, *, now: datetime | None) -> list[str]:
     )
     otherwise = sa.select(batch.c.province_code).where(~as_now)  # batches and not records: this is asked all the time
     return sorted(connection.scalars(sa.union(told, otherwise)))
+
+
+def outdated(connection: sa.Connection, *, now: datetime | None) -> list[str]:
+    """As `behind`, of the provinces that have been looked at before, and for a change of units or rules alone."""
+    moment = now or connection.execute(sa.select(sa.func.now())).scalar_one()
+    units = unit_events.read_tables(connection)
+    begun = _list_begun(units, moment.astimezone(VIETNAM).date())
+    differs = sa.or_(recoding.c.rule_version != rule_version(units), recoding.c.list_begun_on.is_distinct_from(begun))
+    return sorted(connection.scalars(sa.select(recoding.c.province_code).where(differs)))
 
 
 def _list_begun(units: UnitTables, on: date) -> date | None:

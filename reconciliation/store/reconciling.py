@@ -10,15 +10,16 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from adapters import catalogue
 from adapters.canonical import RecordKind
 from reconciliation.clustering import ASSIGNMENT
 from reconciliation.detecting import HOLDS
 from reconciliation.errors import FatalStoreError
-from reconciliation.golden import golden_schema
+from reconciliation.golden import golden_schema, stands_schema
 from reconciliation.model import OutcomeKind, State
 from reconciliation.rekeying import IDENTITIES
 from reconciliation.standing import DEATHS, ELSEWHERE, Reconciled, Standing, heads_schema
-from reconciliation.store import cases, hamlets, lifecycle_moves, recodings, unit_events
+from reconciliation.store import cases, hamlets, lifecycle_moves, postings, recodings, unit_events
 from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
@@ -44,6 +45,7 @@ from reconciliation.store.tables import (
     record_head,
     record_tables,
     run,
+    subject_move,
     update_move,
     update_state,
 )
@@ -73,7 +75,9 @@ def provinces_with_landings(engine: sa.Engine, *, now: datetime | None = None) -
     )
 
     def last_run_of(where: sa.Table) -> sa.ScalarSelect[datetime]:
-        ran = sa.select(sa.func.max(run.c.ran_at)).where(run.c.province_code == where.c.province_code)
+        ran = sa.select(sa.func.max(run.c.ran_at)).where(
+            run.c.province_code == where.c.province_code, run.c.job == recodings.RECONCILING
+        )
         return ran.scalar_subquery()
 
     judged = (
@@ -92,6 +96,12 @@ def provinces_with_landings(engine: sa.Engine, *, now: datetime | None = None) -
         return sorted({*found, *recodings.behind(connection, now=now)})
 
 
+def provinces_to_recode(engine: sa.Engine, *, now: datetime | None = None) -> list[str]:
+    """The provinces that were placed and would be placed otherwise now, ascending. `now` as above."""
+    with engine.connect() as connection:
+        return recodings.outdated(connection, now=now)
+
+
 def provinces(engine: sa.Engine) -> list[str]:
     """Every province that ever sent anything, ascending."""
     with engine.connect() as connection:
@@ -100,8 +110,10 @@ def provinces(engine: sa.Engine) -> list[str]:
         )
 
 
-def read(connection: sa.Connection, province_code: str) -> Standing:
-    """Everything a run needs to know of the province."""
+def read(connection: sa.Connection, province_code: str, *, is_run: bool = False) -> Standing:
+    """Everything a run needs to know of the province. With `is_run` what linkage holds too, to be asked for more while
+    the connection is open; without it the whole is linked.
+    """
     return Standing(
         namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
         heads={kind: heads(connection, kind, province_code, schema=heads_schema(kind)) for kind in RecordKind},
@@ -119,7 +131,15 @@ def read(connection: sa.Connection, province_code: str) -> Standing:
         judgements=cases.in_force(connection, province_code),
         units=unit_events.read_tables(connection),
         hamlets=hamlets.read_register(connection, province_code),
+        citizens=citizens(),
+        links=postings.links_by_weight(connection, province_code),
+        linkage=postings.held(connection, province_code) if is_run else None,
     )
+
+
+def citizens() -> frozenset[str]:
+    """The sources through which citizens ask for corrections, as the catalogue's pages say."""
+    return frozenset(source.source_id for source in catalogue.load().sources.values() if source.is_citizens)
 
 
 def provinces_of(connection: sa.Connection, record_keys: Sequence[str]) -> list[str]:
@@ -140,8 +160,10 @@ def write(connection: sa.Connection, reconciled: Reconciled, *, province_code: s
     upsert(connection, household_identity, numbered, key=["source_id", "source_record_id"])
     links = _with_province(reconciled.links, province_code)
     _replace(connection, link, links, key=["province_code", "left_key", "right_key"], province_code=province_code)
+    postings.write_linkage(connection, reconciled.linkage, province_code=province_code, now=now)
     members = _with_province(reconciled.assignment, province_code)
     _replace(connection, cluster_member, members, key=["record_key"], province_code=province_code)
+    _note_moves(connection, reconciled.moves, province_code=province_code, now=now)
     counts = cases.settle(connection, reconciled.cases, province_code=province_code, now=now)
     written = {"placements": placed} | {f"cases.{kind}": number for kind, number in counts.items()}
     written |= _hold(connection, reconciled, province_code=province_code, now=now)
@@ -151,6 +173,19 @@ def write(connection: sa.Connection, reconciled: Reconciled, *, province_code: s
         _settle_carried(connection, kind, carried, registries[kind], province_code=province_code, now=now)
         written |= {f"changes.{kind}": published}
     return written
+
+
+def _note_moves(connection: sa.Connection, moves: pa.Table, *, province_code: str, now: datetime) -> None:
+    """Append which records got another subject."""
+    if not moves.num_rows:
+        return
+    moved = staged(connection, "moved", moves)
+    rows = sa.select(
+        *(moved.c[name] for name in moves.schema.names),
+        sa.cast(sa.literal(province_code), sa.Text).label("province_code"),
+        sa.literal(now, sa.DateTime(timezone=True)).label("moved_at"),
+    ).order_by(moved.c.kind, moved.c.before_id, moved.c.after_id)
+    connection.execute(subject_move.insert().from_select(rows.selected_columns.keys(), rows))
 
 
 def assignment(engine: sa.Engine) -> pa.Table:
@@ -217,6 +252,7 @@ def heads(
         "is_pending": lifecycle_moves.is_pending(),
         "former_unit_code": record_head.c.former_unit_code,
         "exported_on": batch.c.exported_on,
+        "is_signed": sa.exists().where(officer_signature.c.record_id == record_head.c.record_id),
     }
     columns = [own[name].label(name) if name in own else record.c[name] for name in schema.names]
     query = (
@@ -280,9 +316,9 @@ def elsewhere(connection: sa.Connection, province_code: str) -> pa.Table:
 
 
 def golden(connection: sa.Connection, kind: RecordKind, province_code: str) -> pa.Table:
-    """What is published of the province's subjects of a kind: golden_schema + change_id, by subject."""
+    """What is published of the province's subjects of a kind: stands_schema + change_id, by subject."""
     versions = golden_tables[kind]
-    schema = pa.schema([*golden_schema(kind), pa.field("change_id", pa.int64(), nullable=False)])
+    schema = pa.schema([*stands_schema(kind), pa.field("change_id", pa.int64(), nullable=False)])
     query = (
         sa.select(*(versions.c[name] for name in schema.names))
         .join(golden_head, golden_head.c.change_id == versions.c.change_id)
@@ -315,6 +351,7 @@ def _hold(connection: sa.Connection, reconciled: Reconciled, *, province_code: s
         moved += lifecycle_moves.move(
             connection, records, to=state, cause=kind.upper(), now=now, province_code=province_code
         )
+    lifecycle_moves.own_locally(connection, sa.select(held.c.record_id, held.c.unit_code))
     return {"held": moved}
 
 
@@ -476,3 +513,6 @@ def _settle_carried(
             province_code=province_code,
             consumer_id=registry.consumer_id,
         )
+    refused_here = sa.and_(said == str(OutcomeKind.REFUSED), placement.c.record_id == carried.c.record_id)
+    desks = waiting.join(placement, refused_here).with_only_columns(carried.c.record_id, placement.c.unit_code)
+    lifecycle_moves.own_locally(connection, desks)

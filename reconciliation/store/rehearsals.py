@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
 from reconciliation.clustering import ASSIGNMENT
-from reconciliation.golden import golden_schema
+from reconciliation.golden import stands_schema
 from reconciliation.recoding import PLACED
 from reconciliation.standing import DEATHS, ELSEWHERE, Standing, heads_schema
 from reconciliation.store import cases, hamlets, reconciling, unit_events
@@ -58,7 +58,7 @@ def read(connection: sa.Connection, province_code: str, codes: Collection[str]) 
         )
         for kind in RecordKind
     }
-    nothing = {kind: golden_schema(kind).empty_table() for kind in RecordKind}
+    nothing = {kind: stands_schema(kind).empty_table() for kind in RecordKind}
     return Standing(
         namespace=str(connection.execute(sa.select(installation.c.namespace)).scalar_one()),
         heads=heads,

@@ -21,6 +21,7 @@ from reconciliation.store.tables import (
     kept_version,
     record_head,
     record_tables,
+    update_escalation,
     update_move,
     update_state,
 )
@@ -184,7 +185,10 @@ def _found() -> sa.Select[Any]:
     named = sa.union_all(by_receipt, by_record).subquery("named")
     said, history = _said(), _moves()
     return (
-        sa.select(named.c.place, named.c.receipt_id, named.c.landed_at, update_state, *said.c, *history.c)
+        sa.select(
+            *(named.c.place, named.c.receipt_id, named.c.landed_at, update_state, *said.c, *history.c),
+            _raised_to().label("raised_to"),
+        )
         .select_from(named)
         .join(update_state, update_state.c.record_id == named.c.record_id)
         .join(said, sa.true())
@@ -225,6 +229,16 @@ def _said() -> sa.FromClause:
     ).lateral("said")
 
 
+def _raised_to() -> sa.ScalarSelect[str]:
+    """Whom the update has gone up to since its deadline passed."""
+    of_wait = (
+        update_escalation.c.record_id == update_state.c.record_id,
+        update_escalation.c.deadline == update_state.c.deadline,
+    )
+    highest = sa.select(update_escalation.c.to_owner).where(*of_wait).order_by(update_escalation.c.rung.desc())
+    return highest.limit(1).correlate(update_state).scalar_subquery()
+
+
 def _moves() -> sa.FromClause:
     """All moves of the update in their order, as arrays."""
     told = (update_move.c.moved_at, update_move.c.from_state, update_move.c.to_state, update_move.c.cause)
@@ -255,6 +269,7 @@ def _status(row: sa.Row[Any], *, now: datetime) -> UpdateStatus:
         deadline=row.deadline,
         is_stuck=row.deadline is not None and row.deadline < now,
         history=_history(row),
+        raised_to=row.raised_to,
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from adapters.canonical import SCHEMAS, RecordKind
 from reconciliation.golden import GOLDEN_FIELDS
 from reconciliation.lifecycle import TERMINAL
-from reconciliation.model import CaseKind, Decision, OutcomeKind, State, SubmissionVerdict
+from reconciliation.model import CaseKind, Decision, OutcomeKind, State, SubmissionVerdict, TouchKind
 
 ROWS_PER_BATCH = 10_000  # the cap on records in a batch, and the stride of record_id
 
@@ -52,6 +52,23 @@ PLAIN_CANONICAL = {
 }
 
 
+# Which kinds of case a steward is handed first: what makes somebody lose a right or be taken for somebody else; what
+# holds nothing back for long comes last. In PostgreSQL's own words, as it says them again.
+RISK = (
+    "CASE kind WHEN 'doubtful_match'::text THEN 0 WHEN 'one_number_two_people'::text THEN 0"
+    " WHEN 'death_then_update'::text THEN 0 WHEN 'two_provinces_one_person'::text THEN 0"
+    " WHEN 'refused_by_registry'::text THEN 0 WHEN 'book_against_register'::text THEN 2"
+    " WHEN 'missing_version'::text THEN 2 ELSE 1 END"
+)
+
+# The kind, the sources and the evidence, without what names the single records.
+CAUSE = (
+    "md5(kind || '|'::text || split_part(record_keys[1], '|'::text, 1) || '|'::text"
+    " || split_part(record_keys[cardinality(record_keys)], '|'::text, 1) || '|'::text"
+    " || (evidence - '{subjects,newest,feed_seq,missing,followed_by,parent,months}'::text[])::text)"
+)
+
+
 class Xid8(sa.types.UserDefinedType[int]):
     """A 64-bit transaction id. It orders commits only together with a snapshot's horizon, see store/feed.py."""
 
@@ -77,7 +94,7 @@ def personal(name: str, kind: sa.types.TypeEngine[Any] | type, **options: object
 
 
 def closed_set(
-    column: str, values: type[State | CaseKind | Decision | OutcomeKind | SubmissionVerdict]
+    column: str, values: type[State | CaseKind | Decision | OutcomeKind | SubmissionVerdict | TouchKind]
 ) -> sa.CheckConstraint:
     """A constraint that `column` holds one of the enum's values."""
     return sa.CheckConstraint(sa.column(column).in_([sa.literal_column(f"'{value}'") for value in values]), name=column)
@@ -280,6 +297,19 @@ sa.Index(
     postgresql_where=update_move.c.to_state == sa.literal_column(f"'{State.AWAITING_SIGNATURE}'"),
 )
 
+# Every rung that a late update went up, appended and never updated. The deadline is that of the wait it was late in: of
+# another one nothing stands here.
+update_escalation = sa.Table(
+    "update_escalation",
+    metadata,
+    plain("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("deadline", sa.DateTime(timezone=True), primary_key=True),
+    plain("rung", sa.SmallInteger, primary_key=True, autoincrement=False),  # from 1
+    plain("raised_at", sa.DateTime(timezone=True)),
+    plain("from_owner", sa.Text),
+    plain("to_owner", sa.Text),
+)
+
 # The versions kept back from becoming heads (lifecycle.KEPT_BACK), for as long as they are.
 kept_version = sa.Table(
     "kept_version",
@@ -409,6 +439,103 @@ cluster_member = sa.Table(
     plain("province_code", sa.Text, index=True),
 )
 
+# Every time that records got another subject, appended and never updated: no id moves without a line here.
+subject_move = sa.Table(
+    "subject_move",
+    metadata,
+    plain("move_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("province_code", sa.Text),
+    plain("kind", sa.Text),
+    plain("before_id", sa.Text, index=True),
+    plain("after_id", sa.Text, index=True),
+    plain("records", sa.BigInteger),
+    plain("model", sa.Text, nullable=True),
+    plain("moved_at", sa.DateTime(timezone=True)),
+)
+
+# Pairs drawn for stewards to judge, appended and never updated; the case of each has what was said of it.
+clerical_sample = sa.Table(
+    "clerical_sample",
+    metadata,
+    plain("sample_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("province_code", sa.Text),
+    plain("model", sa.Text),
+    plain("seed", sa.BigInteger),
+    plain("drawn_by", sa.Text),
+    plain("drawn_at", sa.DateTime(timezone=True)),
+)
+clerical_pair = sa.Table(
+    "clerical_pair",
+    metadata,
+    plain("sample_id", sa.BigInteger, sa.ForeignKey("clerical_sample.sample_id"), primary_key=True),
+    plain("fingerprint", sa.Text, primary_key=True),
+    plain("weight", sa.Double),
+    plain("stratum", sa.SmallInteger),
+    plain("stratum_weight", sa.Double),
+    plain("stratum_pairs", sa.BigInteger),
+)
+
+# What linkage keeps of a province so that one record, or a few, are linked against what stands (indexing.py). Keys are
+# hashes of what records say, made by one engine and one declaration: `linkage_epoch` says by which.
+linkage_epoch = sa.Table(
+    "linkage_epoch",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    plain("fingerprint", sa.Text),
+    plain("records", sa.BigInteger),  # that stood when frequencies were counted
+    plain("counted_at", sa.DateTime(timezone=True)),
+)
+
+linkage_tally = sa.Table(
+    "linkage_tally",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    plain("kind", sa.Text, primary_key=True),
+    personal("key", sa.BigInteger, primary_key=True),
+    plain("records", sa.Integer),
+)
+
+linkage_record_sequence = sa.Sequence("linkage_record_no_seq", metadata=metadata)
+linkage_record = sa.Table(
+    "linkage_record",
+    metadata,
+    plain("record_no", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("province_code", sa.Text),
+    personal("record_key", sa.Text, nullable=False),
+    personal("stated", sa.BigInteger, nullable=False),  # a digest of the record
+    personal("held_as", sa.BigInteger, nullable=False),  # a digest of what is kept of it here
+    personal("home", sa.BigInteger, nullable=True),
+    personal("member", sa.BigInteger, nullable=True),
+    personal("number", sa.Text, nullable=True),
+    personal("keys", pg.ARRAY(sa.BigInteger), nullable=False),  # a blocking rule each
+    personal("said", sa.Text, nullable=False),  # the columns that are compared, a JSON list
+    sa.UniqueConstraint("province_code", "record_key"),
+)
+sa.Index(None, linkage_record.c.home, postgresql_where=linkage_record.c.home.is_not(None))
+sa.Index(None, linkage_record.c.member, postgresql_where=linkage_record.c.member.is_not(None))
+
+linkage_posting = sa.Table(
+    "linkage_posting",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    plain("rule", sa.SmallInteger, primary_key=True),
+    personal("key", sa.BigInteger, primary_key=True),
+    plain("record_no", sa.BigInteger, primary_key=True),
+)
+
+# Pairs that matter, compared: `levels` has a letter a comparison, "a" where it cannot be made.
+linkage_pair = sa.Table(
+    "linkage_pair",
+    metadata,
+    plain("province_code", sa.Text, primary_key=True),
+    personal("left_key", sa.Text, primary_key=True),
+    personal("right_key", sa.Text, primary_key=True),
+    plain("rule", sa.SmallInteger),  # 255 where a judgement joined the two, 254 where one parted them
+    plain("veto", sa.SmallInteger),
+    plain("weight", sa.Double),
+    plain("levels", sa.Text),
+)
+
 # The golden columns that say nothing about a person by themselves.
 PLAIN_GOLDEN = {"unit_code", "household_id", "person_id", "scheme", "member_count"}
 
@@ -425,10 +552,12 @@ def _golden_table(kind: RecordKind) -> sa.Table:
         plain("subject_id", sa.Text),
         *columns,
         plain("provenance", sa.Text),
+        plain("decided_by", sa.Text, nullable=True),
     )
 
 
-# One row a published version; append-only. `provenance` names, per field, the record it was taken from.
+# One row a published version; append-only. `provenance` names, per field, the record it was taken from,
+# `decided_by` the rank of survivorship.py by which.
 golden_tables: dict[RecordKind, sa.Table] = {kind: _golden_table(kind) for kind in RecordKind}
 
 sa.Index("golden_person_personal_number_idx", golden_tables[RecordKind.PERSON].c.personal_number)
@@ -456,9 +585,50 @@ case = sa.Table(
     plain("obsolete_since", sa.DateTime(timezone=True), nullable=True),
     personal("record_keys", pg.ARRAY(sa.Text)),
     plain("evidence", pg.JSONB),  # codes, weights and unit codes; no values of a person's
+    plain("judged_by", sa.BigInteger, nullable=True),  # the newest judgement that nobody took back; in force or not yet
+    plain("asked_until", sa.DateTime(timezone=True), nullable=True),  # a province has the word until then
+    plain("risk", sa.Integer, sa.Computed(RISK, persisted=True), nullable=True),  # 0 is looked at first
+    plain("cause", sa.Text, sa.Computed(CAUSE, persisted=True), nullable=True),  # alike for what one reason made
     closed_set("kind", CaseKind),
 )
 sa.Index("case_province_code_kind_idx", case.c.province_code, case.c.kind)
+_ON_THE_DESK = sa.and_(case.c.obsolete_since.is_(None), case.c.judged_by.is_(None))
+sa.Index(
+    "case_desk_idx", *(case.c[name] for name in ("risk", "deadline", "case_id", "kind", "province_code")),
+    postgresql_where=_ON_THE_DESK,
+)  # fmt: skip
+sa.Index(
+    "case_desk_of_province_idx",
+    *(case.c[name] for name in ("province_code", "risk", "deadline", "case_id", "kind")),
+    postgresql_where=_ON_THE_DESK,
+)
+sa.Index("case_cause_idx", case.c.cause, case.c.case_id, postgresql_where=_ON_THE_DESK)
+sa.Index("case_judged_by_idx", case.c.judged_by)
+sa.Index("case_deadline_idx", case.c.deadline, postgresql_where=case.c.obsolete_since.is_(None))
+
+# As update_escalation, of questions.
+case_escalation = sa.Table(
+    "case_escalation",
+    metadata,
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id"), primary_key=True, autoincrement=False),
+    plain("deadline", sa.DateTime(timezone=True), primary_key=True),
+    plain("rung", sa.SmallInteger, primary_key=True, autoincrement=False),
+    plain("raised_at", sa.DateTime(timezone=True)),
+    plain("from_owner", sa.Text),
+    plain("to_owner", sa.Text),
+)
+
+# Whose waiting updates and questions went to whom because a unit ended, appended and never updated.
+succession = sa.Table(
+    "succession",
+    metadata,
+    plain("succession_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("happened_at", sa.DateTime(timezone=True)),
+    plain("from_owner", sa.Text),
+    plain("to_owner", sa.Text),
+    plain("updates", sa.BigInteger),
+    plain("cases", sa.BigInteger),
+)
 
 judgement = sa.Table(
     "judgement",
@@ -469,9 +639,14 @@ judgement = sa.Table(
     personal("value", sa.Text),  # a unit's code, or the key of the record to withdraw
     personal("reason", sa.Text, nullable=False),  # a steward's own words
     plain("steward", sa.Text),
-    plain("judged_at", sa.DateTime(timezone=True)),
+    plain("judged_at", sa.DateTime(timezone=True), index=True),
     plain("reverses", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), nullable=True, unique=True),
     plain("needs_approval", sa.Boolean, server_default=sa.false()),  # a proposal until a second person approves it
+    plain("reason_code", sa.Text, server_default="other"),  # of reconciliation/reasons.py
+    plain("case_version", sa.Text, nullable=True),  # which versions of the records whoever decided has seen
+    personal(
+        "merged_fields", pg.JSONB(none_as_null=True), nullable=True
+    ),  # of a merge: which record each field is from
     closed_set("decision", Decision),
     sa.UniqueConstraint("judgement_id", "steward"),
 )
@@ -486,6 +661,133 @@ approval = sa.Table(
     plain("approved_at", sa.DateTime(timezone=True)),
     sa.ForeignKeyConstraint(["judgement_id", "proposer"], ["judgement.judgement_id", "judgement.steward"]),
     sa.CheckConstraint("lower(approver) <> lower(proposer)", name="two_persons"),
+)
+
+# The judgements that can still be undone: in force once they are out of here.
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    plain(
+        "judgement_id", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), primary_key=True, autoincrement=False
+    ),
+    plain("due_at", sa.DateTime(timezone=True), index=True),
+)
+
+# Who holds a case. The row stays: its token only rises, so that a lease that was lost is known by its number.
+lease = sa.Table(
+    "lease",
+    metadata,
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id"), primary_key=True, autoincrement=False),
+    plain("token", sa.BigInteger),
+    plain("steward", sa.Text, index=True),
+    plain("leased_until", sa.DateTime(timezone=True)),
+)
+
+# What people did with a case besides deciding it; appended only.
+touch = sa.Table(
+    "touch",
+    metadata,
+    plain("touch_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id")),
+    plain("action", sa.Text),
+    plain("steward", sa.Text),
+    plain("touched_at", sa.DateTime(timezone=True)),
+    plain("until", sa.DateTime(timezone=True), nullable=True),  # of a lease, a question to a province, a skip
+    plain("reason_code", sa.Text, nullable=True),
+    personal("words", sa.Text, nullable=True),  # a steward's or a province's own
+    closed_set("action", TouchKind),
+    sa.Index("touch_case_id_touch_id_idx", "case_id", "touch_id"),
+)
+
+# A judgement that was made general: every case of its cause, as one. A reversal of all of it is a work of its own.
+work = sa.Table(
+    "work",
+    metadata,
+    plain("work_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("judgement_id", sa.BigInteger, sa.ForeignKey("judgement.judgement_id")),
+    plain("steward", sa.Text),
+    plain("started_at", sa.DateTime(timezone=True)),
+    plain("accepted", sa.Integer),  # how many cases it is to decide: the number that was typed
+    plain("reason_code", sa.Text),
+    personal("reason", sa.Text, nullable=False),
+    plain("reverses", sa.BigInteger, sa.ForeignKey("work.work_id"), nullable=True, unique=True),
+    plain("approver", sa.Text, nullable=True),
+    plain("approved_at", sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("lower(approver) <> lower(steward)", name="two_persons"),
+)
+
+work_item = sa.Table(
+    "work_item",
+    metadata,
+    plain("work_id", sa.BigInteger, sa.ForeignKey("work.work_id"), primary_key=True, autoincrement=False),
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id"), primary_key=True, autoincrement=False),
+    personal("value", sa.Text),  # as a judgement's
+    plain("case_version", sa.Text),  # what its records said when it was foreseen
+    plain("refused", sa.Text, nullable=True),  # why it is left alone
+    plain("judgement_id", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), nullable=True),
+    plain("done_at", sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("done_at IS NULL OR (refused IS NULL) <> (judgement_id IS NULL)", name="one_end"),
+)
+sa.Index(
+    "work_item_pending_idx", work_item.c.work_id, work_item.c.case_id, postgresql_where=work_item.c.done_at.is_(None)
+)
+
+# What somebody found who looked at a few cases of a work.
+work_check = sa.Table(
+    "work_check",
+    metadata,
+    plain("work_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("case_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("steward", sa.Text),
+    plain("is_right", sa.Boolean),
+    plain("checked_at", sa.DateTime(timezone=True)),
+    sa.ForeignKeyConstraint(["work_id", "case_id"], ["work_item.work_id", "work_item.case_id"]),
+)
+
+# The same case answered once more by somebody who is not told the first answer. Nothing comes of it but a comparison.
+second_review = sa.Table(
+    "second_review",
+    metadata,
+    plain("judgement_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    plain("reviewer", sa.Text, primary_key=True),
+    plain("first", sa.Text),
+    plain("decision", sa.Text),
+    personal("value", sa.Text),
+    plain("reviewed_at", sa.DateTime(timezone=True)),
+    sa.ForeignKeyConstraint(["judgement_id", "first"], ["judgement.judgement_id", "judgement.steward"]),
+    sa.CheckConstraint("lower(reviewer) <> lower(first)", name="two_persons"),
+    closed_set("decision", Decision),
+)
+
+# Judgements that are known to be right: others are asked them to see how surely they decide.
+known_answer = sa.Table(
+    "known_answer",
+    metadata,
+    plain(
+        "judgement_id", sa.BigInteger, sa.ForeignKey("judgement.judgement_id"), primary_key=True, autoincrement=False
+    ),
+    plain("marked_by", sa.Text),
+    plain("marked_at", sa.DateTime(timezone=True)),
+)
+
+# Which stewards may speak by a certificate: appended; the newest entry of each holds.
+steward_grant = sa.Table(
+    "steward_grant",
+    metadata,
+    plain("entry_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("steward", sa.Text),
+    plain("identity_uris", pg.ARRAY(sa.Text)),
+    plain("province_codes", pg.ARRAY(sa.Text)),
+    plain("kinds", pg.ARRAY(sa.Text)),
+    plain("may_approve", sa.Boolean),
+    plain("purpose", sa.Text),
+    plain("legal_reference", sa.Text),
+    plain("granted_from", sa.Date),
+    plain("granted_until", sa.Date, nullable=True),
+    plain("is_revoked", sa.Boolean),
+    plain("recorded_at", sa.DateTime(timezone=True)),
+    plain("recorded_by", sa.Text),
+    sa.Index("steward_grant_steward_entry_id_idx", "steward", "entry_id"),
 )
 
 # --- feed ---------------------------------------------------------------------------------------------------
@@ -648,6 +950,36 @@ weekly_report = sa.Table(
     plain("figures", pg.JSONB),
 )
 
+# The seven words of each day, part and whole in the order of the notice; a unit_code of "" is the whole province.
+quality_score = sa.Table(
+    "quality_score",
+    metadata,
+    plain("unit_code", sa.Text, primary_key=True),
+    plain("province_code", sa.Text, primary_key=True),
+    plain("taken_on", sa.Date, primary_key=True),
+    plain("parts", pg.ARRAY(sa.BigInteger)),
+    plain("wholes", pg.ARRAY(sa.BigInteger)),
+    sa.Index("quality_score_province_code_taken_on_idx", "province_code", "taken_on"),
+)
+
+# Which cases are about a record, and who decided of late: what the console looks for.
+sa.Index("case_record_keys_idx", case.c.record_keys, postgresql_using="gin")
+
+# What a province's balance said (reconciliation/statement.py), appended whenever it says something new. Only the
+# signature comes later: it is the gateway's, and runs do not have its key.
+balance_statement = sa.Table(
+    "balance_statement",
+    metadata,
+    plain("statement_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("province_code", sa.Text),
+    plain("made_at", sa.DateTime(timezone=True)),
+    plain("content", sa.LargeBinary),  # the bytes that are signed: codes, counts, receipts and rows
+    plain("figures_sha256", sa.LargeBinary),  # of what it says, whenever it says it
+    plain("is_closed", sa.Boolean),
+    plain("signature", sa.Text, nullable=True),
+    sa.Index("balance_statement_province_code_statement_id_idx", "province_code", "statement_id"),
+)
+
 # --- grants -------------------------------------------------------------------------------------------------
 
 # Who may write about whom, appended and never updated: of each source the newest entry stands, and grants or revokes.
@@ -700,4 +1032,102 @@ security_event = sa.Table(
     plain("source_id", sa.Text),
     plain("batch_id", sa.BigInteger, sa.ForeignKey("batch.batch_id")),
     plain("records", sa.Integer),
+)
+
+# --- console ------------------------------------------------------------------------------------------------
+
+# Who may sign in to the stewards' console. A user is never deleted: judgements name them.
+console_user = sa.Table(
+    "console_user",
+    metadata,
+    plain("user_id", sa.Text, primary_key=True),
+    personal("display_name", sa.Text, nullable=False),  # of the member of staff
+    plain("language", sa.Text),
+    personal("password_hash", sa.Text),  # null: signs in with the office's own provider only
+    plain("issuer", sa.Text, nullable=True),
+    plain("issuer_subject", sa.Text, nullable=True),
+    plain("created_at", sa.DateTime(timezone=True)),
+    plain("removed_at", sa.DateTime(timezone=True), nullable=True),
+    sa.UniqueConstraint("issuer", "issuer_subject"),
+    sa.CheckConstraint("user_id = lower(user_id)", name="in_small_letters"),
+)
+
+# What a user may do, where, and about which kind of case; '' stands for every province, or every kind.
+console_role = sa.Table(
+    "console_role",
+    metadata,
+    plain("user_id", sa.Text, sa.ForeignKey("console_user.user_id"), primary_key=True),
+    plain("role", sa.Text, primary_key=True),
+    plain("province_code", sa.Text, primary_key=True),
+    plain("kind", sa.Text, primary_key=True),
+)
+
+# Of a token only its hash is here. `stepped_up_at` is when the person last proved who they are.
+console_session = sa.Table(
+    "console_session",
+    metadata,
+    plain("token_sha256", sa.LargeBinary, primary_key=True),
+    plain("user_id", sa.Text, sa.ForeignKey("console_user.user_id")),
+    plain("begun_at", sa.DateTime(timezone=True)),
+    plain("seen_at", sa.DateTime(timezone=True)),
+    plain("stepped_up_at", sa.DateTime(timezone=True)),
+    plain("ended_at", sa.DateTime(timezone=True), nullable=True),
+)
+
+# A sign-in at another provider that is under way: what its answer is held against.
+console_sign_in = sa.Table(
+    "console_sign_in",
+    metadata,
+    plain("state_sha256", sa.LargeBinary, primary_key=True),
+    plain("verifier", sa.Text),
+    plain("nonce", sa.Text),
+    plain("leads_to", sa.Text),
+    plain("begun_at", sa.DateTime(timezone=True)),
+)
+
+# What users did that no judgement tells: appended, never updated. `told` holds codes and ids, no values of a person's.
+console_event = sa.Table(
+    "console_event",
+    metadata,
+    plain("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("occurred_at", sa.DateTime(timezone=True)),
+    plain("kind", sa.Text),
+    plain("user_id", sa.Text),  # as it was given where nobody signed in
+    plain("told", pg.JSONB),
+    sa.Index("console_event_user_id_occurred_at_idx", "user_id", "occurred_at"),
+)
+
+# Each look at a value that is masked by default: who, whose, which field, for what; appended, never updated.
+reveal = sa.Table(
+    "reveal",
+    metadata,
+    plain("reveal_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    plain("revealed_at", sa.DateTime(timezone=True)),
+    plain("user_id", sa.Text, sa.ForeignKey("console_user.user_id")),
+    plain("province_code", sa.Text),
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id")),
+    personal("record_key", sa.Text, nullable=False),
+    plain("field", sa.Text),
+    plain("purpose", sa.Text),
+    sa.Index("reveal_user_id_revealed_at_idx", "user_id", "revealed_at"),
+    sa.Index("reveal_province_code_revealed_at_idx", "province_code", "revealed_at"),
+)
+
+# What a steward has filled in of a decision and not sent off.
+draft = sa.Table(
+    "draft",
+    metadata,
+    plain("user_id", sa.Text, sa.ForeignKey("console_user.user_id"), primary_key=True),
+    plain("case_id", sa.BigInteger, sa.ForeignKey("case.case_id"), primary_key=True),
+    personal("filled", pg.JSONB, nullable=False),
+    plain("saved_at", sa.DateTime(timezone=True)),
+)
+
+# A queue with its filters under a name of the user's own.
+saved_filter = sa.Table(
+    "saved_filter",
+    metadata,
+    plain("user_id", sa.Text, sa.ForeignKey("console_user.user_id"), primary_key=True),
+    plain("label", sa.Text, primary_key=True),
+    plain("query", sa.Text),
 )

@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql as pg
 
 from adapters.catalogue import Source
 from reconciliation.model import State
-from reconciliation.store import attestations, balance
+from reconciliation.store import ages, attestations, balance
+from reconciliation.store.ages import Age
 from reconciliation.store.attestations import Hearing
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
@@ -20,6 +21,7 @@ from reconciliation.store.tables import (
     judgement,
     placement,
     record_head,
+    update_escalation,
     update_move,
     update_state,
     weekly_report,
@@ -39,6 +41,7 @@ class Waiting:
     stuck: int
     since: datetime  # of the one that waits longest
     deadline: datetime  # the earliest
+    raised_to: str | None = None  # the highest of those whom some of them have gone up to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,7 @@ class Week:
     units: list[UnitWaiting]
     oldest: list[Late]
     hearings: list[Hearing]
+    ages: list[Age]  # of what was applied in the week
     unbalanced: frozenset[str]  # provinces of which a record is unaccounted for
 
 
@@ -126,6 +130,7 @@ def _count(connection: sa.Connection, *, since: datetime, until: datetime, now: 
         "waiting": _waiting(connection, now=now),
         "units": _units(connection, now=now),
         "oldest": _oldest(connection, now=now),
+        "ages": ages.read(connection, since=since, until=until),
     }
 
 
@@ -194,8 +199,30 @@ def _waiting(connection: sa.Connection, *, now: datetime) -> list[Waiting]:
         .group_by(*keys)
         .order_by(*keys)
     )
-    rows = connection.execute(query).mappings()
-    return [Waiting(**{**row, "state": State(row["state"])}) for row in rows]
+    raised = _raised(connection)
+    return [
+        Waiting(
+            **{**row, "state": State(row["state"])},
+            raised_to=raised.get((row["province_code"], row["state"], row["owner"])),
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def _raised(connection: sa.Connection) -> dict[tuple[str, str, str], str]:
+    """The highest whom something late has gone up to, by province, state and owner."""
+    keys = (update_state.c.province_code, update_state.c.state, update_state.c.owner)
+    of_wait = (
+        update_escalation.c.record_id == update_state.c.record_id,
+        update_escalation.c.deadline == update_state.c.deadline,
+    )
+    query = (
+        sa.select(*keys, update_escalation.c.to_owner)
+        .ext(pg.distinct_on(*keys))
+        .join(update_escalation, sa.and_(*of_wait))
+        .order_by(*keys, update_escalation.c.rung.desc())
+    )
+    return {(code, state, owner): to_owner for code, state, owner, to_owner in connection.execute(query)}
 
 
 def _units(connection: sa.Connection, *, now: datetime) -> list[UnitWaiting]:

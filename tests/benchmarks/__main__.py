@@ -23,7 +23,7 @@ from adapters import simulator
 from adapters.canonical import SCHEMAS, RecordKind
 from reconciliation.store import embedded, feed
 from reconciliation.store.engine import connect as connect_store
-from tests.benchmarks import asking, feeding, intake, linkage, normalising, online
+from tests.benchmarks import asking, console, feeding, intake, lifecycle, linkage, normalising, online
 from tests.benchmarks.feeding import copy_out_limit, pull
 from tests.benchmarks.intake import copy_limit, gateway, push_files
 from tests.benchmarks.measuring import Line, rate, share
@@ -36,6 +36,8 @@ BENCHMARKS = {
     "feed": feeding,
     "status": asking,
     "linkage": linkage,
+    "console": console,
+    "lifecycle": lifecycle,
 }
 
 

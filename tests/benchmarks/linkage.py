@@ -25,7 +25,7 @@ from reconciliation.pooling import pooled
 from reconciliation.scoring import evaluate
 from reconciliation.teaching import teach_pool
 from reconciliation.weights import load_model
-from tests.benchmarks import febrl
+from tests.benchmarks import febrl, linkage_standing
 from tests.benchmarks.curve import Curve, Truth, curve
 
 _PEERS = "tests.benchmarks.peers"
@@ -108,6 +108,9 @@ def measure(folder: Path, *, records: int, seed: int, province: str) -> dict[str
     }
     figures["stock"]["blocking_recall"] = round(curves["splink_stock"].found / drawn.truth.pairs, 4)
     figures |= {"explain_ms": round(explain_ms(drawn, folder), 2)}
+    figures |= linkage_standing.measure(
+        pq.read_table(drawn.records), load_model(folder / "ours.json"), folder, seed=seed
+    )
     return figures
 
 

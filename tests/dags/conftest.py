@@ -74,6 +74,7 @@ def in_airflow(process: tuple[IO[str], IO[str], Path], database_url: str, tmp_pa
     environment = {
         "LIENTHONG_DATABASE_URL": database_url,
         "LIENTHONG_SNAPSHOT_FOLDER": str(tmp_path / "snapshots"),
+        "LIENTHONG_MODEL_FOLDER": str(tmp_path / "models"),
         "LIENTHONG_TRACE_FILE": str(tmp_path / "traces.jsonl"),
     }
 

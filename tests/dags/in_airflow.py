@@ -57,7 +57,8 @@ def declared(dag: DAG) -> dict[str, Any]:
         "max_active_runs": dag.max_active_runs,
         "documented": bool(dag.doc_md),
         "tasks": {
-            task.task_id: {"owner": task.owner, "retries": task.retries, "mapped": task.is_mapped} for task in dag.tasks
+            task.task_id: {"owner": task.owner, "retries": task.retries, "mapped": task.is_mapped, "pool": task.pool}
+            for task in dag.tasks
         },
     }
 
@@ -71,7 +72,7 @@ def test(dag: DAG) -> dict[str, Any]:
         "tasks": {
             f"{one.task_id}[{one.map_index}]": {
                 "state": str(one.state),
-                "returned": one.xcom_pull(task_ids=one.task_id),
+                "returned": one.xcom_pull(task_ids=one.task_id, map_indexes=one.map_index),
             }
             for one in run.get_task_instances()
         },

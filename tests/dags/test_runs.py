@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from reconciliation import jobs
-from reconciliation.store import feed
+from reconciliation.store import feed, tables
 from tests.dags.conftest import InAirflow
 from tests.dags.registry import LAO_CAI, land_two_sources, state_of
 
@@ -41,6 +41,50 @@ def test_flag_stuck_updates_says_what_is_past_its_deadline(in_airflow: InAirflow
 
     assert seen["state"] == "success"
     assert seen["tasks"]["flag[-1]"]["returned"] == {"awaiting_reconciliation gateway/operator": 3}
+
+
+def test_retrain_models_teaches_each_province_and_keeps_its_model(
+    in_airflow: InAirflow, engine: sa.Engine, tmp_path: Path
+) -> None:
+    land_two_sources(engine)
+    in_airflow("reconcile_records")
+
+    seen = in_airflow("retrain_models")
+
+    assert seen["state"] == "success"
+    assert seen["tasks"]["retrain[0]"]["returned"]["replaced"] == 1
+    assert (tmp_path / "models" / "15.json").exists()
+
+
+def test_recode_after_event_takes_up_who_was_placed_by_other_rules(in_airflow: InAirflow, engine: sa.Engine) -> None:
+    land_two_sources(engine)
+    before = in_airflow("recode_after_event")
+    in_airflow("reconcile_records")
+    with engine.begin() as connection:
+        connection.execute(tables.recoding.update().values(rule_version="of yesterday"))
+
+    behind = in_airflow("recode_after_event")
+
+    assert before["tasks"]["choose_provinces[-1]"]["returned"] == [], "nothing of it was placed before"
+    assert behind["tasks"]["choose_provinces[-1]"]["returned"] == [LAO_CAI]
+    assert behind["state"] == "success"
+    assert jobs.provinces_to_recode(engine) == []
+
+
+@pytest.mark.parametrize(("dag_id", "job"), [("escalate_overdue", "escalate"), ("count_scores", "count_scores")])
+def test_a_schedule_for_the_whole_country_returns_its_counts_and_a_second_run_adds_nothing(
+    in_airflow: InAirflow, engine: sa.Engine, dag_id: str, job: str
+) -> None:
+    if not hasattr(jobs, job):
+        pytest.skip(f"reconciliation.jobs has no {job}")
+    land_two_sources(engine)
+
+    first = in_airflow(dag_id)
+    state = state_of(engine)
+    second = in_airflow(dag_id)
+
+    assert (first["state"], second["state"]) == ("success", "success")
+    assert state_of(engine) == state
 
 
 def test_publish_snapshot_writes_a_folder_for_every_registry(

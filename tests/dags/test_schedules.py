@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from dags import running
-from gateway.cli.airflow import ROOT, SETTINGS
+from gateway.cli.airflow import POOLS, ROOT, SETTINGS
 from tests.dags.conftest import InAirflow
 
 DAGS = ROOT / "dags"
-EXPECTED = {"reconcile_records", "flag_stuck_updates", "publish_snapshot", "purge_feed", "weekly_report"}
-TAGS = {"reconciliation", "lifecycle", "publication", "reporting"}
+EXPECTED = {
+    *("reconcile_records", "recode_after_event", "retrain_models", "balance_provinces"),
+    *("flag_stuck_updates", "escalate_overdue", "publish_snapshot", "purge_feed", "weekly_report", "count_scores"),
+}
+TAGS = {"reconciliation", "conservation", "lifecycle", "publication", "reporting"}
 OWNERS = {"registry"}
 BESIDES = {"doorbell.py", "landings.py", "running.py"}  # what the schedules share; no schedule themselves
 
@@ -31,7 +34,11 @@ def test_the_schedules_are_these_and_keep_the_rules(in_airflow: InAirflow) -> No
         assert {task["owner"] for task in dag["tasks"].values()} <= OWNERS
         assert {task["retries"] for task in dag["tasks"].values()} == {2}
     mapped = {task_id for dag in seen["dags"].values() for task_id, task in dag["tasks"].items() if task["mapped"]}
-    assert mapped == {"reconcile", "publish"}
+    assert mapped == {"reconcile", "recode", "retrain", "balance", "publish"}
+    pools = {task_id: task["pool"] for dag in seen["dags"].values() for task_id, task in dag["tasks"].items()}
+    assert {task_id for task_id, pool in pools.items() if pool != "default_pool"} == mapped
+    assert set(pools.values()) == {*POOLS, "default_pool"}
+    assert max(POOLS.values()) < int(SETTINGS["CORE__PARALLELISM"]), "a place is left for what is quick"
 
 
 @pytest.mark.airflow
@@ -50,7 +57,7 @@ def test_every_setting_we_give_airflow_is_one_it_knows(in_airflow: InAirflow) ->
 def test_the_operating_page_explains_every_setting_of_ours() -> None:
     page = (ROOT / "docs" / "operating-airflow.md").read_text(encoding="utf-8")
 
-    assert [name for name in SETTINGS if f"`{name}`" not in page] == []
+    assert [name for name in (*SETTINGS, *POOLS, *EXPECTED) if f"`{name}`" not in page] == []
 
 
 def test_the_folder_holds_schedules_and_what_they_share_and_is_no_package() -> None:
@@ -77,7 +84,11 @@ def test_settings_come_from_the_environment_and_the_database_has_no_default(tmp_
     given = {"LIENTHONG_DATABASE_URL": "url", "LIENTHONG_SNAPSHOT_FOLDER": str(tmp_path)}
 
     assert running.settings(given) == running.Settings(
-        database_url="url", snapshot_folder=tmp_path, trace_file=None, otlp_endpoint=None
+        database_url="url",
+        snapshot_folder=tmp_path,
+        model_folder=Path("models").absolute(),
+        trace_file=None,
+        otlp_endpoint=None,
     )
     with pytest.raises(KeyError, match="LIENTHONG_DATABASE_URL"):
         running.settings({})

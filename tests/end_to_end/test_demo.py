@@ -112,6 +112,18 @@ def test_what_was_published_was_pulled_and_what_was_refused_is_a_case(ran):
             assert row["deadline"]
 
 
+def test_everything_that_waits_has_an_owner_every_conflict_is_told_and_each_balance_is_kept(ran):
+    _, report = ran
+
+    assert report["lifecycle"] == {"by_state": report["states"], "unowned": 0}
+    assert report["catalogue"]["seen"].keys() >= report["cases"].keys() - {
+        kind for kind, number in report["cases"].items() if not number
+    }
+    assert not report["catalogue"]["seen"].keys() & set(report["catalogue"]["unseen"])
+    assert set(report["balance"]["kept"]) == {"01", "15", "68"}
+    assert all(kept["closed"] and not kept["lost"] for kept in report["balance"]["kept"].values())
+
+
 def test_one_trace_leads_from_a_push_to_the_change_a_registry_pulls(ran):
     folder, _ = ran
 

@@ -49,13 +49,14 @@ def naive(
     """The stated rule over everything, one link at a time: (groups, links refused between two groups)."""
     group = {key: {key} for key in keys}
     refused = set()
-    for (a, b), _ in sorted(links.items(), key=lambda link: (-link[1], link[0])):
+    for (a, b), weight in sorted(links.items(), key=lambda link: (-link[1], link[0])):
         if group[a] is group[b]:
             continue
-        barred = any((x, y) in apart or (y, x) in apart for x in group[a] for y in group[b])
+        said = {apart.get((x, y), apart.get((y, x))) for x in group[a] for y in group[b]} - {None}
         one, other = ({numbers[x] for x in group[at] if x in numbers} for at in (a, b))
         two_numbers = bool(one and other and not one & other) and not (a in numbers and b in numbers)
-        if barred or two_numbers or len(group[a] | group[b]) > LARGEST_CLUSTER:
+        guarded = bool(said) or two_numbers or len(group[a] | group[b]) > LARGEST_CLUSTER
+        if "judgement" in said or (guarded and weight < math.inf):
             refused.add((a, b))
             continue
         joined = group[a] | group[b]
@@ -144,12 +145,39 @@ def test_no_two_groups_share_an_id_and_every_change_is_a_recorded_move(before, a
 
 @given(pools())
 @settings(max_examples=50, deadline=None)
+def test_what_a_steward_joined_is_one_unless_another_judgement_parts_it_and_then_that_is_told(pool) -> None:
+    keys, links, apart, numbers = pool
+
+    result = clustered(keys, links, apart=apart, numbers=numbers)
+
+    held = subjects(result)
+    cut = {(row["left_key"], row["right_key"]): row["reason"] for row in result.cuts.to_pylist()}
+    for (one, other), weight in links.items():
+        if weight == math.inf:
+            assert held[one] == held[other] or cut[one, other] == "judgement"
+    for (one, other), reason in apart.items():
+        assert reason != "judgement" or held[one] != held[other]
+
+
+def test_a_judgement_joins_through_a_veto_two_numbers_and_any_size() -> None:
+    many = [f"k{place:02d}" for place in range(LARGEST_CLUSTER + 2)]
+    chain = dict.fromkeys(pairwise(many), math.inf)
+
+    assert len(groups(clustered(many, chain))) == 1
+    assert len(groups(clustered(["a", "b", "c"], {("a", "b"): math.inf, ("b", "c"): math.inf},
+                                apart={("a", "c"): "twins"}, numbers={"a": "n1", "c": "n2"}))) == 1  # fmt: skip
+
+
+@given(pools())
+@settings(max_examples=50, deadline=None)
 def test_what_is_kept_apart_stays_apart(pool) -> None:
     keys, links, apart, numbers = pool
 
     held = subjects(clustered(keys, links, apart=apart, numbers=numbers))
 
-    assert all(held[one] != held[other] for one, other in apart)
+    joined = subjects(clustered(keys, {pair: weight for pair, weight in links.items() if weight == math.inf},
+                                apart={pair: said for pair, said in apart.items() if said == "judgement"}))  # fmt: skip
+    assert all(held[one] != held[other] or joined[one] == joined[other] for one, other in apart)
 
 
 def test_the_weakest_link_of_the_way_is_cut() -> None:

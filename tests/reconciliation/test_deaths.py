@@ -59,7 +59,7 @@ def test_an_update_after_the_death_waits_for_the_steward_and_the_death_stands(pr
     update(province)
 
     case = province.case()
-    assert (case.kind, case.owner) == (CaseKind.DEATH_THEN_UPDATE, "15/steward")
+    assert (case.kind, case.owner) == (CaseKind.DEATH_THEN_UPDATE, "15/02647/steward")
     assert case.record_keys == (f"{LAO_CAI}|B", f"{YEN_BAI}|A")
     assert case.evidence == {"reason": "later_update", "dead": [1], "sides": [1, 0]}
     assert province.state(LAO_CAI, "B") is State.AWAITING_STEWARD

@@ -196,3 +196,31 @@ def test_an_explanation_gives_levels_and_weights_and_nobodys_data() -> None:
     assert any("the rest disagrees" in part.en for part in said)
     for text in (text for part in said for text in (part.vi, part.en)):
         assert not any(str(value) in text for value in PERSON.values() if isinstance(value, str) and value != "female")
+
+
+SLIP = {"full_name": "Vàng Thị Sáo", "birth_year": 1975, "sex": "female", "current_unit_code": "02647"}
+
+
+def decided_among(crowd: pa.Table, **other: object) -> dict[str, object]:
+    """What is decided of two of one year and commune, of whose names the given ones lie a letter apart."""
+    stated = [SLIP | {"record_key": f"~{place}", "source_id": f"{place}.population"} for place in range(2)]
+    pair = pa.Table.from_pylist([stated[0], stated[1] | {"full_name": "Vàng Thị Sáuo"} | other], schema=RECORDS)
+    rows = link(pa.concat_tables([crowd, pair]), model=MODEL).decisions.to_pylist()
+    return next((row for row in rows if (row["left_key"], row["right_key"]) == ("~0", "~1")), {})
+
+
+def test_in_few_records_nobody_can_say_that_a_name_is_a_slip():
+    row = decided_among(RECORDS.empty_table())
+
+    assert row["weight"] >= MODEL.upper
+    assert (row["decision"], row["veto"]) == ("case", "unknown_name")
+    assert decided_among(RECORDS.empty_table(), full_name="Vàng Thị Sáo")["veto"] is None
+
+
+def test_among_many_records_a_name_that_nobody_else_bears_is_a_slip():
+    many, _ = made_up(1_300, seed=4)
+    assert many.num_rows > 2_000
+
+    row = decided_among(many)
+
+    assert (row["decision"], row["veto"], row["levels"]["name"]) == ("link", None, "slip_in_given")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciliation.promising import Promise, Sample, interval, thresholds
+from reconciliation.promising import Promise, Sample, Stratum, interval, judged_threshold, thresholds
 
 
 def sample(*rows: tuple[float, float, float]) -> Sample:
@@ -65,3 +65,53 @@ def test_thresholds_stand_in_their_order(rows: list[tuple[float, int, int]], pre
 
     assert found.lower <= found.keep <= found.upper
     assert 0.0 <= found.interval[0] <= found.interval[1] <= 1.0
+
+
+def stratum(weight: float, pairs: int, judged: int, matches: int) -> Stratum:
+    return Stratum(weight=weight, pairs=pairs, judged=judged, matches=matches)
+
+
+def test_the_threshold_is_where_what_was_judged_keeps_the_promise() -> None:
+    strata = [stratum(5.0, 1_000, 500, 450), stratum(8.0, 5_000, 1_000, 1_000), stratum(12.0, 9_000, 1_500, 1_500)]
+
+    found = judged_threshold(strata, promise=Promise(precision=0.998), upper=9.0)
+
+    assert (found.upper, found.is_kept, found.needed) == (8.0, True, 0)
+    assert found.precision == 1.0
+    assert found.interval[0] >= 0.998
+
+
+def test_a_stratum_weighs_by_its_pairs_however_many_were_judged() -> None:
+    even = [stratum(5.0, 1_000, 100, 50), stratum(8.0, 1_000, 100, 100)]
+    rare = [stratum(5.0, 10, 100, 50), stratum(8.0, 1_990, 100, 100)]
+
+    promise = Promise(precision=0.7)
+
+    assert judged_threshold(even, promise=promise, upper=5.0).upper == 8.0
+    assert judged_threshold(rare, promise=promise, upper=5.0).precision == pytest.approx(0.9975)
+
+
+def test_too_few_judgements_keep_nothing_and_say_how_many_are_missing() -> None:
+    strata = [stratum(5.0, 1_000, 100, 100), stratum(8.0, 1_000, 100, 100)]
+
+    found = judged_threshold(strata, promise=Promise(precision=0.998), upper=5.0)
+
+    assert (found.upper, found.is_kept) == (5.0, False)
+    assert found.needed == 1_151
+
+
+def test_nothing_is_known_where_a_stratum_has_no_judgement() -> None:
+    found = judged_threshold([stratum(5.0, 10, 0, 0), stratum(8.0, 10, 0, 0)], promise=Promise(), upper=6.0)
+
+    assert (found.interval, found.precision, found.is_kept) == ((0.0, 1.0), None, False)
+
+
+@given(st.integers(1, 400), st.data())
+def test_strata_of_equal_shares_say_what_a_plain_sample_says(judged: int, data: st.DataObject) -> None:
+    matches = data.draw(st.integers(0, judged))
+    strata = [stratum(5.0, 100, judged, matches), stratum(8.0, 100, judged, matches)]
+
+    found = judged_threshold(strata, promise=Promise(precision=0.9), upper=5.0)
+
+    if found.upper == 5.0:
+        assert found.interval == pytest.approx(interval(2 * matches, 2 * judged, confidence=0.95))

@@ -250,7 +250,7 @@ def test_two_people_who_are_each_others_parents_wait_for_a_steward_and_nobody_el
 
     case = province.case(CaseKind.CIRCULAR_RELATIONS)
     assert case.record_keys == (f"{LAO_CAI}|A", f"{LAO_CAI}|B")
-    assert case.owner == "15/steward"
+    assert case.owner == "15/02647/steward"
     assert case.evidence["reason"] == "circle"
     assert [province.state(LAO_CAI, key) for key in "ABC"] == [
         State.AWAITING_STEWARD, State.AWAITING_STEWARD, State.AWAITING_PULL

@@ -547,7 +547,7 @@ def test_a_decision_needs_a_reason_and_a_name(province):
     province.push(YEN_BAI, person("A", unit_code="99999"))
     province.run()
 
-    for reason, steward in ((" ", "s1"), ("đã xác minh", "")):
+    for reason, steward, refusal in ((" ", "s1", "REASON_INVALID"), ("đã xác minh", "", "DECISION_INVALID")):
         with pytest.raises(RejectedRequestError) as refused:
             review.judge(
                 province.engine,
@@ -557,7 +557,7 @@ def test_a_decision_needs_a_reason_and_a_name(province):
                 steward=steward,
                 now=province.now,
             )
-        assert refused.value.reason == "DECISION_INVALID"
+        assert refused.value.reason == refusal
     assert province.query(sa.select(tables.judgement)) == []
 
 

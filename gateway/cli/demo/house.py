@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gateway import pki
 from gateway.cli.airflow import Airflow
+from gateway.cli.demo.console import DemoConsole, console_for_demo
 from gateway.cli.demo.stages import Stages
 from gateway.cli.family import Family, Member
 from gateway.cli.saying import say
@@ -40,6 +41,7 @@ class House:
     engine: Engine
     gateway: str  # host:port
     metrics: str
+    console: DemoConsole
     airflow: Airflow
     airflow_ready: Future[None]
     trace_file: Path
@@ -94,6 +96,7 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
             engine=engine,
             gateway=address,
             metrics=metrics,
+            console=console_for_demo(folder, url, engine, ending),
             airflow=airflow,
             airflow_ready=ready,
             trace_file=traces,
@@ -126,6 +129,8 @@ def _start_gateway(folder: Path, url: str, authority: Authority, ending: ExitSta
         "LIENTHONG_TLS_KEY": str(key),
         "LIENTHONG_TLS_AUTHORITIES": str(authority.folder / pki.CERTIFICATE),
         "LIENTHONG_TLS_REVOCATIONS": str(authority.folder / pki.REVOCATIONS),
+        "LIENTHONG_SIGNING_KEY": str(key),
+        "LIENTHONG_SIGNING_CERTIFICATE": str(certificate),
         "LIENTHONG_TRUST_DOMAIN": TRUST_DOMAIN,
         "LIENTHONG_PORT": "0",
         "LIENTHONG_METRICS_PORT": str(metrics_port),

@@ -7,21 +7,28 @@ from gateway.cli.demo.house import RECONCILE, House
 from reconciliation import jobs
 
 OTHERS = ("flag_stuck_updates", "publish_snapshot")
-RECONCILE_SECONDS = 900.0
+QUIET_SECONDS = 900.0
 
 
 def until_all_is_reconciled(house: House) -> None:
-    """Wait until nothing that landed is left to reconcile. Raises AirflowError when a run fails."""
+    """Wait until nothing that landed is left to reconcile.
+
+    Raises AirflowError when a run fails, and when no province has got further for QUIET_SECONDS.
+    """
     house.airflow_ready.result()
-    deadline = time.monotonic() + RECONCILE_SECONDS
+    waiting: list[str] = []
+    deadline = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < deadline:
         runs = house.airflow.runs(RECONCILE)
         if failed := [run.run_id for run in runs if run.state == "failed" and _is_ours(run, house)]:
             raise AirflowError(f"{RECONCILE} failed in {failed[-1]}. Next: read {house.folder}/airflow/logs.")
-        if all(run.is_over for run in runs) and not jobs.provinces_with_landings(house.engine):
+        before, waiting = waiting, jobs.provinces_with_landings(house.engine)
+        if all(run.is_over for run in runs) and not waiting:
             return
+        if waiting != before:
+            deadline = time.monotonic() + QUIET_SECONDS
         time.sleep(0.5)
-    raise AirflowError(f"{RECONCILE} has not ended in {RECONCILE_SECONDS:.0f} s. Next: open {house.airflow.address}.")
+    raise AirflowError(f"No province got further in {QUIET_SECONDS:.0f} s. Next: open {house.airflow.address}.")
 
 
 def run_the_other_dags(house: House) -> None:

@@ -21,6 +21,7 @@ from gateway.cli.demo.pulling import Pulled
 from gateway.cli.demo.reconciling import dag_runs
 from gateway.errors import GatewayError
 from reconciliation import review
+from reconciliation.conflicts import CATALOGUE
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import State
 from reconciliation.scoring import evaluate
@@ -47,6 +48,7 @@ def gather(house: House, country: simulator.Country, pulls: Sequence[Pulled], *,
             "closed": all(row.closed for row in conserved)
             and all(row.closed for rows in of_units.values() for row in rows)
             and all(sum(row.subjects for row in rows) == published.get(kind, 0) for kind, rows in of_units.items()),
+            "kept": _kept(house, country),
             "people": _totals(of_units[RecordKind.PERSON]),
             "households": _totals(of_units[RecordKind.HOUSEHOLD]),
         },
@@ -66,6 +68,8 @@ def gather(house: House, country: simulator.Country, pulls: Sequence[Pulled], *,
             "updates": _waiting(stuck.count(house.engine, now=now + timedelta(days=UNTOUCHED_DAYS))),
         },
         "states": stuck.by_state(house.engine),
+        "lifecycle": {"by_state": stuck.by_state(house.engine), "unowned": balance.unowned(house.engine)},
+        "catalogue": _catalogue(balance.cases_seen(house.engine)),
         "feed": {
             "published": feed.head(house.engine).sequence,
             "applied": sum(pull.applied for pull in pulls),
@@ -87,6 +91,10 @@ def check(result: Result) -> None:
     problems = []
     if not result["balance"]["closed"]:
         problems.append("the balance does not close")
+    if open_ones := [code for code, kept in result["balance"]["kept"].items() if not kept["closed"]]:
+        problems.append(f"the kept balance of {', '.join(open_ones)} does not close")
+    if result["lifecycle"]["unowned"]:
+        problems.append("something waits for nobody")
     if any(run["state"] != "success" for run in result["dag_runs"]):
         problems.append("a DAG run did not succeed")
     if result["states"].get(State.AWAITING_PULL, 0):
@@ -107,6 +115,26 @@ def show(result: Result, house: House) -> None:
         console.print(f"\n [bold]{title}[/bold]")
         console.print(table)
     console.print(_closing_panel(result, house))
+
+
+def _catalogue(seen: Mapping[str, int]) -> dict[str, object]:
+    """Which kinds of conflict came up, how often, and which did not."""
+    return {"seen": dict(seen), "unseen": sorted(str(kind) for kind in CATALOGUE if str(kind) not in seen)}
+
+
+def _kept(house: House, country: simulator.Country) -> dict[str, dict[str, object]]:
+    """The balance that each province's last run has kept."""
+    codes = sorted({catalogue.load().sources[source_id].province_code for source_id in country.systems})
+    found = {code: balance.latest(house.engine, code) for code in codes}
+    return {
+        code: {
+            "closed": kept.statement.is_closed,
+            "lost": kept.statement.lost,
+            "made_at": kept.statement.made_at.isoformat(),
+        }
+        for code, kept in found.items()
+        if kept is not None
+    }
 
 
 def _truth(country: simulator.Country) -> pa.Table:
@@ -220,6 +248,7 @@ def _closing_panel(result: Result, house: House) -> Panel:
         f"giây · seconds: {', '.join(f'{name} {seconds}' for name, seconds in result['seconds'].items())}",
         "",
         f"gateway  {house.gateway}      metrics  http://{house.metrics}/metrics",
+        *house.console.lines(),
         f"Airflow  {house.airflow.address}   ({house.airflow.user} / {house.airflow.password})",
         f"PostgreSQL  {house.database_url}",
         f"certificates  {house.authority.folder}",

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from reconciliation import lifecycle
-from reconciliation.detecting import CASES, HOLDS
+from reconciliation.detecting import HOLDS
 from reconciliation.model import CaseKind, Decision, State
+from reconciliation.standing import OWNED
 from reconciliation.store import cases, tables
 from tests.reconciliation.store.landings import NOW
 
@@ -28,7 +29,7 @@ def asked(*fingerprints: str, kind: CaseKind = CaseKind.DOUBTFUL_MATCH) -> pa.Ta
         {"fingerprint": one, "kind": kind, "record_keys": PAIR, "evidence": json.dumps({"sides": [0, 1]})}
         for one in fingerprints
     ]
-    return pa.Table.from_pylist(rows, schema=CASES)
+    return pa.Table.from_pylist(rows, schema=OWNED)
 
 
 class Registry:

@@ -1,0 +1,27 @@
+"""`lienthong console`: the stewards' console by the settings of the environment (docs/settings.md)."""
+
+from gateway.__main__ import database
+from gateway.cli.options import Json
+from gateway.cli.saying import json_line, say
+from gateway.console import serving
+from gateway.settings import read
+from observability import logs
+from reconciliation.store.engine import connect, require_schema
+
+
+def command(*, as_json: Json = False) -> None:
+    """Chạy trang của cán bộ cho đến khi nhận Ctrl-C. Run the stewards' console until Ctrl-C."""
+
+    def announce(address: str) -> None:
+        if as_json:
+            json_line({"address": address})
+        else:
+            say(f"Trang của cán bộ: {address}", f"The console is at {address}")
+
+    settings = read()
+    logs.configure(service_name="console")
+    with database(settings) as url:
+        engine = connect(url, pool_size=1)
+        require_schema(engine)
+        engine.dispose()
+        serving.serve(settings, url, announce=announce)

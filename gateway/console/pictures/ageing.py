@@ -1,0 +1,82 @@
+"""How old what waits is: a bar a queue, parted by how long its items have waited."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from gateway.console.pictures.drawing import (
+    band_colour,
+    bar,
+    grain_id,
+    grains,
+    picture,
+    shortened,
+    words,
+)
+from gateway.reports.page import count
+
+_WIDTH, _LEFT, _RIGHT, _ROW, _LEGEND = 720.0, 210.0, 84.0, 24.0, 30.0
+
+
+@dataclass(frozen=True)
+class Pile:
+    """One queue: how many of its items are in each band, youngest first. Counts are not negative."""
+
+    label: str
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.counts)
+
+
+def ageing(name: str, piles: Sequence[Pile], *, title: str, bands: Sequence[str]) -> Markup:
+    """The piles in the order given, all on one scale, with the number of each band in it where there is room."""
+    most = max([pile.total for pile in piles] + [1])
+    scale = (_WIDTH - _LEFT - _RIGHT) / most
+    parts = _legend(name, bands)
+    for row, pile in enumerate(piles):
+        top = _LEGEND + row * _ROW
+        parts.append(words(shortened(pile.label, room=_LEFT - 14, size=12), (_LEFT - 8, top + 15), anchor="end"))
+        begin = _LEFT
+        for band, number in enumerate(pile.counts):
+            if not number:
+                continue
+            width, says = number * scale, f"{pile.label}, {bands[band]}: {count(number)}"
+            parts.append(
+                bar(
+                    (begin, top + 2),
+                    (width, _ROW - 6),
+                    kind=f"band-{band}",
+                    fill=band_colour(band),
+                    says=says,
+                    grain=grain_id(name, band),
+                )
+            )
+            begin += width
+        parts.append(words(count(pile.total), (begin + 6, top + 15)))
+    height = _LEGEND + len(piles) * _ROW + 4
+    return picture(
+        name,
+        (_WIDTH, height),
+        title=title,
+        description="; ".join(_told(pile, bands) for pile in piles),
+        parts=parts,
+        defs=grains(name, len(bands)),
+    )
+
+
+def _told(pile: Pile, bands: Sequence[str]) -> str:
+    parted = ", ".join(f"{band} {count(number)}" for band, number in zip(bands, pile.counts, strict=True) if number)
+    return f"{pile.label}: {count(pile.total)}" + (f" ({parted})" if parted else "")
+
+
+def _legend(name: str, bands: Sequence[str]) -> list[str]:
+    room, parts = _WIDTH / max(len(bands), 1), []
+    for band, label in enumerate(bands):
+        begin = band * room
+        swatch = bar((begin, 6), (14, 14), kind=f"band-{band}", fill=band_colour(band), grain=grain_id(name, band))
+        parts += [swatch, words(shortened(label, room=room - 24, size=12), (begin + 20, 17), kind="soft")]
+    return parts

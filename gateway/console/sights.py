@@ -1,0 +1,76 @@
+"""Which provinces a visitor sees, and what codes are called: of provinces, offices, and today's units."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import pyarrow.compute as pc
+
+from adapters.catalogue import Catalogue, Province, load
+from adapters.reference.units import units_on
+from gateway.console.doors import MissingPageError, Visit
+from reconciliation import duties
+from reconciliation.entitlements import read_grants
+from reconciliation.lifecycle import VIETNAM
+from reconciliation.store import unit_events
+from reconciliation.users import UserRole
+
+
+def provinces(visit: Visit) -> frozenset[str] | None:
+    """The provinces whose figures the visitor reads, by any role; None is the whole country."""
+    seen = [visit.user.provinces(role) for role in (UserRole.VIEWER, UserRole.OPERATOR)]
+    return None if None in seen else frozenset().union(*(codes for codes in seen if codes))
+
+
+def listed(visit: Visit) -> list[Province]:
+    """The provinces the visitor sees, by their names."""
+    seen = provinces(visit)
+    pages = load().provinces.values()
+    return sorted((one for one in pages if seen is None or one.code in seen), key=lambda one: plain_name(one.name))
+
+
+def province(visit: Visit, code: str) -> Province:
+    """A province the visitor sees. Raises MissingPageError for any other."""
+    found = next((one for one in listed(visit) if one.code == code), None)
+    if found is None:
+        raise MissingPageError
+    return found
+
+
+def sources(codes: Iterable[str] | None) -> frozenset[str] | None:
+    """The sources of provinces; None is all of them."""
+    if codes is None:
+        return None
+    pages = load().provinces
+    return frozenset(source.source_id for code in codes if code in pages for source in pages[code].sources)
+
+
+def plain_name(name: str) -> str:
+    """A province's name without its type, by which people look for it."""
+    return name.removeprefix("Thành phố ").removeprefix("Tỉnh ")
+
+
+def province_name(code: str) -> str:
+    """What a province is called; the code itself where no page names it."""
+    found = load().provinces.get(code)
+    return found.name if found else code
+
+
+def office(owner: str) -> str:
+    """The office behind the owner of an update."""
+    catalogue: Catalogue = load()
+    return duties.person(
+        owner, catalogue=catalogue, registries={grant.consumer_id: grant.name for grant in read_grants()}
+    )
+
+
+def unit_names(visit: Visit, *, now: datetime) -> dict[str, str]:
+    """Today's communes by code."""
+    units = units_on(now.astimezone(VIETNAM).date(), tables=unit_events.tables_known(visit.engine))
+    return dict(zip(units["code"].to_pylist(), units["name"].to_pylist(), strict=True))
+
+
+def units_of(visit: Visit, province_code: str, *, now: datetime) -> dict[str, str]:
+    """Today's communes of one province by code."""
+    units = units_on(now.astimezone(VIETNAM).date(), tables=unit_events.tables_known(visit.engine))
+    own = units.filter(pc.equal(units["province_code"], province_code))
+    return dict(zip(own["code"].to_pylist(), own["name"].to_pylist(), strict=True))

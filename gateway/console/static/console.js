@@ -1,0 +1,102 @@
+// What makes the console quicker for who has JavaScript. Everything it does can be done without it.
+"use strict";
+document.documentElement.classList.add("js");
+
+const keysOff = () => localStorage.getItem("keys-off") === "1";
+const isTyping = (element) => element.matches("textarea, select, input:not([type=radio]):not([type=checkbox]):not([type=submit])");
+
+// An error summary is read first.
+const errors = document.getElementById("errors");
+if (errors) errors.focus();
+
+// Keys by their place on the keyboard: input methods (Telex, VNI) compose with letters and digits.
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
+  const dialog = document.getElementById("keys");
+  if (isTyping(event.target) || (dialog && dialog.open)) return;
+  if (event.key === "?" && dialog && !keysOff()) { event.preventDefault(); dialog.showModal(); return; }
+  if (event.shiftKey || keysOff()) return;
+  if (event.code === "KeyR") { openFirstMasked(event); return; }
+  const button = document.querySelector(`[data-key="${event.code}"]`);
+  if (button) { event.preventDefault(); button.click(); return; }
+  const form = document.getElementById("decide");
+  if (form) decideByKey(form, event);
+});
+
+function openFirstMasked(event) {
+  const details = document.querySelector("details.reveal");
+  if (!details) return;
+  event.preventDefault();
+  details.open = true;
+  details.querySelector("button").focus();
+}
+
+// A digit chooses a decision; with one chosen, a reason of it. Escape goes back to the decisions.
+function decideByKey(form, event) {
+  const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code);
+  const chosen = form.querySelector("input[name=choice]:checked");
+  if (event.code === "Escape" && chosen) { chosen.checked = false; event.preventDefault(); return; }
+  if (event.key === "Enter" && event.target.type === "radio") { event.preventDefault(); form.requestSubmit(); return; }
+  if (event.key === "Enter" && event.target === document.body && chosen) { event.preventDefault(); form.requestSubmit(); return; }
+  if (!digit) return;
+  const among = chosen ? chosen.closest(".option").querySelector(".reasons") : form;
+  const input = among.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${digit[1]}"]`);
+  if (!input) return;
+  event.preventDefault();
+  input.checked = true;
+  input.focus();
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+// What is filled in is kept while it is being filled in.
+const decide = document.getElementById("decide");
+let saving = 0;
+let isSent = false;
+if (decide) {
+  decide.addEventListener("submit", () => { isSent = true; clearTimeout(saving); });
+  for (const kind of ["change", "input"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.target.form !== decide) return;
+      clearTimeout(saving);
+      saving = setTimeout(saveDraft, 700);
+    });
+  }
+}
+
+async function saveDraft() {
+  if (isSent) return;
+  const answer = await fetch(decide.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(decide)) });
+  if (answer.ok && !answer.redirected) document.getElementById("draft").textContent = await answer.text();
+}
+
+// Clocks that run down: a lease, and the time for undoing.
+function countDown(element, show, over) {
+  const end = performance.now() + 1000 * Number(element.dataset.seconds);
+  const tick = () => {
+    const left = Math.max(0, Math.round((Number(element.dataset.until ?? end) - performance.now()) / 1000));
+    show(left);
+    if (left > 0) setTimeout(tick, 1000); else over();
+  };
+  tick();
+}
+const lease = document.querySelector(".lease");
+if (lease) {
+  const clock = (left) => { lease.textContent = `${String(Math.floor(left / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`; };
+  countDown(lease, clock, () => lease.classList.add("over"));
+  document.addEventListener("htmx:after:request", (event) => {
+    const text = event.detail?.ctx?.text;
+    if (event.target === lease && /^[0-9]+$/.test(text ?? "")) lease.dataset.until = performance.now() + 1000 * Number(text);
+  });
+}
+const undo = document.querySelector("form.undo");
+if (undo) countDown(undo, (left) => { undo.querySelector(".left").textContent = left; }, () => undo.remove());
+
+// The list of keys, and switching single-character keys off (WCAG 2.1.4).
+for (const button of document.querySelectorAll("[data-opens]")) {
+  button.addEventListener("click", () => document.getElementById(button.dataset.opens).showModal());
+}
+const off = document.getElementById("keys-off");
+if (off) {
+  off.checked = keysOff();
+  off.addEventListener("change", () => localStorage.setItem("keys-off", off.checked ? "1" : "0"));
+}

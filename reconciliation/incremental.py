@@ -1,0 +1,265 @@
+"""A pool and what stands of its linkage ──► the linkage of the pool, by what changed and what lies beside that.
+
+The result is what a run over the whole pool gives with the same frequencies of names. Those are counted when the whole
+is linked and hold until it is linked again: decision 10 says why. All else is of the day: blocks, homes, judgements.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reconciliation.blocking import BLOCKS, TOUCHED_PAIRS_SQL, postings_sql
+from reconciliation.candidates import ANY
+from reconciliation.deciding import NUMBERS, PAIRS, Linked, Scored, conclude, score
+from reconciliation.indexing import index, stated
+from reconciliation.linkage import Linkage
+from reconciliation.nearby import HELD_PAIRS, JUDGED, PARTED, Delta, Held, Judged, Nearby, find_nearby, whole
+from reconciliation.persons import PERSONS
+from reconciliation.pooling import Effort, compare, connect, pooled
+from reconciliation.weights import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """When the whole is linked again: below so many records, and when so large a share is other than was counted."""
+
+    fewest_records: int = 20_000
+    most_changed: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """A linkage, and what has to be written so that it stands. `indexed` are the records to be held anew."""
+
+    linked: Linked
+    fingerprint: str
+    tallies: pa.Table | None  # TALLIES of a whole run; None where those that stand stay
+    records: int
+    indexed: pa.Table  # INDEXED, of all records where the run was whole
+    gone: pa.Array  # keys of records that are held and stand no more
+    pairs: pa.Table  # HELD_PAIRS: all where the run was whole, else those that are new or other
+    unpaired: pa.Table  # PAIRS that are held no more
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all records were compared."""
+        return self.tallies is not None
+
+
+def fingerprint(linkage: Linkage, model: Model) -> str:
+    """Changes with whatever the held pairs hang on."""
+    return f"{linkage.fingerprint}:{model.fingerprint}"
+
+
+def renew(
+    records: pa.Table,
+    held: Held | None,
+    *,
+    model: Model,
+    judged: Judged,
+    linkage: Linkage = PERSONS,
+    renewal: Renewal | None = None,
+    effort: Effort | None = None,
+) -> Renewed:
+    """Link the pool `records` (linkage.records): what changed against what is held, or the whole where that is due."""
+    renewal, effort = renewal or Renewal(), effort or Effort()
+    if held is None or held.fingerprint != fingerprint(linkage, model) or records.num_rows < renewal.fewest_records:
+        return link_whole(records, model=model, judged=judged, linkage=linkage, effort=effort)
+    delta = Delta.of(records, held, linkage)
+    if (
+        len(delta.changed) + len(delta.gone) + abs(records.num_rows - held.counted)
+        > renewal.most_changed * held.counted
+    ):
+        return link_whole(records, model=model, judged=judged, linkage=linkage, effort=effort)
+    return link_delta(records, held, delta, model=model, judged=judged, linkage=linkage, effort=effort)
+
+
+def link_whole(
+    records: pa.Table,
+    *,
+    model: Model,
+    judged: Judged,
+    linkage: Linkage = PERSONS,
+    tallies: pa.Table | None = None,
+    effort: Effort | None = None,
+) -> Renewed:
+    """Link all records; names are as frequent as `tallies` say, where they are given, else as they are in the pool."""
+    with pooled(records, linkage=linkage, tallies=tallies, effort=effort) as pool:
+        scored = _scored(pool.connection, linkage, model, judged)
+        numbers = NUMBERS.empty_table()
+        if linkage.numbers is not None:
+            numbers = pool.connection.sql(linkage.numbers).to_arrow_table().cast(NUMBERS)
+        digests = stated(pool.connection, records, linkage)
+        indexed = index(pool.connection, linkage, digests)
+        linked = conclude(scored, numbers=numbers, blocks=pool.blocks, model=model, linkage=linkage)
+        return Renewed(
+            linked=linked,
+            fingerprint=fingerprint(linkage, model),
+            tallies=pool.tallies,
+            records=records.num_rows,
+            indexed=indexed,
+            gone=pa.array([], pa.string()),
+            pairs=held_pairs(scored, linkage),
+            unpaired=PAIRS.empty_table(),
+        )
+
+
+def _scored(connection: duckdb.DuckDBPyConnection, linkage: Linkage, model: Model, judged: Judged) -> Scored:
+    return score(
+        connection,
+        linkage,
+        model=model,
+        must_link=judged.joined,
+        cannot_link=judged.parted,
+        standing=judged.standing,
+    )
+
+
+def link_delta(
+    records: pa.Table,
+    held: Held,
+    delta: Delta,
+    *,
+    model: Model,
+    judged: Judged,
+    linkage: Linkage = PERSONS,
+    effort: Effort | None = None,
+) -> Renewed:
+    """Link what changed against what stands: the same as `link_whole` with the tallies that stand."""
+    effort = effort or Effort()
+    with TemporaryDirectory(prefix="lienthong-linkage-") as folder, connect(effort, Path(folder)) as connection:
+        nearby = find_nearby(connection, records, held=held, delta=delta, judged=judged, linkage=linkage)
+        near = records.filter(pc.is_in(records["record_key"], value_set=nearby.around))
+        linkage.derive(connection, near)
+        asked = connection.sql(_asked_sql(linkage)).to_arrow_table()
+        linkage.count_by(connection, held.postings.tallies(asked), homes=nearby.homes)
+        _compare_touched(connection, linkage, nearby, effort)
+        fresh = held_pairs(_scored(connection, linkage, model, judged), linkage)
+        connection.register("changed_keys", pa.table({"record_key": delta.changed}))
+        indexed = index(connection, linkage, delta.digests, only="record_key in (from changed_keys)")
+    is_touched = _touching(nearby.touched)
+    fresh, old = fresh.filter(is_touched(fresh)), _touching(pa.concat_arrays([nearby.touched, delta.gone]))(held.pairs)
+    kept, lost = held.pairs.filter(pc.invert(old)), held.pairs.filter(old).select(PAIRS.names)
+    pairs = pa.concat_tables([kept, fresh])
+    scored = _scored_of(pairs, whole(delta.digests["record_key"]), judged, linkage)
+    return Renewed(
+        linked=conclude(
+            scored, numbers=_numbers(held.records, delta, indexed), blocks=_NO_BLOCKS, model=model, linkage=linkage
+        ),
+        fingerprint=held.fingerprint,
+        tallies=None,
+        records=records.num_rows,
+        indexed=indexed,
+        gone=delta.gone,
+        pairs=fresh,
+        unpaired=lost.join(fresh.select(PAIRS.names), PAIRS.names, join_type="left anti"),
+    )
+
+
+_NONE = ord("a")  # the letter of the level "not comparable"; the first level is "b"
+_NO_BLOCKS = BLOCKS.empty_table()
+
+
+def _asked_sql(linkage: Linkage) -> str:
+    kinds = [
+        f"select '{kind}' as kind, {kind} as key from derived where {kind} is not null" for kind in linkage.tallied
+    ]
+    if linkage.word:
+        kinds.append(f"select '{linkage.word}' as kind, hash(unnest(words)) as key from derived")
+        kinds.append(f"select '{linkage.word}' as kind, {ANY}::ubigint as key")
+    return " union ".join(kinds) or "select '' as kind, 0::ubigint as key where false"
+
+
+def _compare_touched(connection: duckdb.DuckDBPyConnection, linkage: Linkage, nearby: Nearby, effort: Effort) -> None:
+    """Create `compared` of the pairs of which one at least is touched."""
+    connection.register("within", nearby.within)
+    connection.register("touched_keys", pa.table({"record_key": nearby.touched}))
+    connection.execute(
+        "create temp table touched as select row from candidates semi join touched_keys using (record_key)"
+    )
+    connection.execute(
+        f"create temp table postings as select keyed.* from ({postings_sql(linkage.rules)}) as keyed "
+        "semi join within on within.rule = keyed.rule and within.key = keyed.key"
+    )
+    compare(connection, linkage, _NO_BLOCKS, effort, pairs_sql=TOUCHED_PAIRS_SQL)
+
+
+def held_pairs(scored: Scored, linkage: Linkage) -> pa.Table:
+    """HELD_PAIRS of weighed pairs."""
+    tables = [_held(scored.keys, pairs, linkage) for pairs in (scored.found, scored.judged)]
+    parted = scored.parted
+    nothing = np.zeros(parted.num_rows)
+    columns = [*_keys(scored.keys, parted), nothing + PARTED, nothing, nothing, [""] * parted.num_rows]
+    types = HELD_PAIRS.types[2:5]
+    columns[2:5] = [pa.array(column).cast(kind) for column, kind in zip(columns[2:5], types, strict=True)]
+    return pa.concat_tables([*tables, pa.table(columns, schema=HELD_PAIRS)])
+
+
+def _keys(keys: pa.ChunkedArray, pairs: pa.Table) -> list[Any]:
+    return [keys.take(pairs["one"]), keys.take(pairs["other"])]
+
+
+def _held(keys: pa.ChunkedArray, pairs: pa.Table, linkage: Linkage) -> pa.Table:
+    levels = np.empty((pairs.num_rows, len(linkage.comparisons)), np.uint8)
+    for place, comparison in enumerate(linkage.comparisons):
+        levels[:, place] = pairs[comparison.name].to_numpy() + _NONE
+    ends = np.arange(pairs.num_rows + 1, dtype=np.int32) * np.int32(len(linkage.comparisons))
+    letters = pa.Array.from_buffers(pa.string(), pairs.num_rows, [None, pa.py_buffer(ends), pa.py_buffer(levels)])
+    places = [pairs[name].cast(pa.int16()) for name in ("rule", "veto")]
+    return pa.table([*_keys(keys, pairs), *places, pairs["weight"], letters], schema=HELD_PAIRS)
+
+
+def _touching(record_keys: pa.Array) -> Callable[[pa.Table], pa.ChunkedArray]:
+    """Whether a pair names one of the records."""
+    return lambda pairs: pc.or_(
+        pc.is_in(pairs["left_key"], value_set=record_keys), pc.is_in(pairs["right_key"], value_set=record_keys)
+    )
+
+
+def _scored_of(pairs: pa.Table, keys: pa.Array, judged: Judged, linkage: Linkage) -> Scored:
+    """Weighed pairs from what is held of them."""
+    standing = pairs.select(PAIRS.names).append_column("place", pa.array(np.arange(pairs.num_rows)))
+    low = pc.min_element_wise(judged.standing["left_key"], judged.standing["right_key"])
+    high = pc.max_element_wise(judged.standing["left_key"], judged.standing["right_key"])
+    stands = np.zeros(pairs.num_rows, np.bool_)
+    found = standing.join(pa.table([low, high], names=PAIRS.names), PAIRS.names, join_type="left semi")
+    stands[found["place"].to_numpy()] = True
+    columns: dict[str, Any] = {
+        "one": pc.index_in(pairs["left_key"], value_set=keys),
+        "other": pc.index_in(pairs["right_key"], value_set=keys),
+        "rule": pairs["rule"].cast(pa.uint8()),
+        "veto": pairs["veto"].cast(pa.uint8()),
+    }
+    is_parted = pc.equal(pairs["rule"], PARTED)
+    compared = pc.invert(is_parted)
+    parted = pa.table({name: columns[name].filter(is_parted) for name in ("one", "other")})
+    rows = {name: column.filter(compared) for name, column in columns.items()}
+    letters = b"".join(pairs["levels"].filter(compared).cast(pa.binary()).to_pylist())
+    levels = np.frombuffer(letters, np.uint8).reshape(-1, len(linkage.comparisons)) - _NONE
+    for place, comparison in enumerate(linkage.comparisons):
+        rows[comparison.name] = pa.chunked_array([pa.array(np.ascontiguousarray(levels[:, place]))])
+    is_judged = pc.equal(rows["rule"], JUDGED)
+    rows["weight"] = pairs["weight"].filter(compared)
+    rows["stands"] = pc.and_(pa.chunked_array([pa.array(stands)]).filter(compared), pc.invert(is_judged))
+    table = pa.table(rows)
+    return Scored(
+        keys=pa.chunked_array([keys]),
+        found=table.filter(pc.invert(is_judged)),
+        judged=table.filter(is_judged),
+        parted=parted.sort_by([("one", "ascending"), ("other", "ascending")]),
+    )
+
+
+def _numbers(records: pa.Table, delta: Delta, indexed: pa.Table) -> pa.Table:
+    """deciding.NUMBERS of the pool: those held, but of what changed those that are stated now."""
+    old = pc.is_in(records["record_key"], value_set=pa.concat_arrays([delta.changed, delta.gone]))
+    stays = records.filter(pc.invert(old)).select(["record_key", "number"])
+    both = pa.concat_tables([stays, indexed.select(["record_key", "number"])])
+    return both.filter(pc.is_valid(both["number"])).sort_by("record_key").rename_columns(NUMBERS.names).cast(NUMBERS)

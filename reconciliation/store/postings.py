@@ -1,0 +1,424 @@
+"""What linkage keeps of a province: blocking keys, and what is compared; and the one query that finds candidates by it.
+
+A run of reconciliation writes it in the transaction of its links, by the difference to what is held.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from reconciliation.deciding import PAIRS
+from reconciliation.incremental import Renewed
+from reconciliation.indexing import INDEXED, signed
+from reconciliation.linkage import TALLIES, Homes
+from reconciliation.nearby import HELD_PAIRS, HELD_RECORDS, HOME_COUNTS, HOMES, JUDGED, MEMBERS, SIZES, Held
+from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
+from reconciliation.store.tables import (
+    link,
+    linkage_epoch,
+    linkage_pair,
+    linkage_posting,
+    linkage_record,
+    linkage_record_sequence,
+    linkage_tally,
+)
+
+_ANALYZED_FROM = 0.1  # of the records written anew
+_ANALYZE = sa.text("ANALYZE linkage_record, linkage_posting, linkage_tally, linkage_pair")
+_HELD = pa.schema([INDEXED.field("record_key"), INDEXED.field("held_as")])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """By what the postings of a province were made, and of how many records its frequencies were counted."""
+
+    fingerprint: str
+    records: int
+    counted_at: datetime
+
+
+def epoch(connection: sa.Connection, province_code: str) -> Epoch | None:
+    """The epoch of a province; None where linkage keeps nothing of it."""
+    columns = (linkage_epoch.c.fingerprint, linkage_epoch.c.records, linkage_epoch.c.counted_at)
+    row = connection.execute(sa.select(*columns).where(linkage_epoch.c.province_code == province_code)).one_or_none()
+    return None if row is None else Epoch(fingerprint=row[0], records=row[1], counted_at=row[2])
+
+
+def begin_epoch(connection: sa.Connection, tallies: pa.Table, begun: Epoch, *, province_code: str) -> None:
+    """Hold from now on that names are as frequent as `tallies` (linkage.TALLIES) say; the same again is no change."""
+    rows = pa.table(
+        {
+            "province_code": pa.repeat(province_code, tallies.num_rows),
+            "kind": tallies["kind"],
+            "key": signed(tallies["key"]),
+            "records": tallies["records"],
+        }
+    )
+    key = ["province_code", "kind", "key"]
+    source, written = upsert(connection, linkage_tally, rows, key=key)
+    still = sa.exists().where(*(source.c[name] == linkage_tally.c[name] for name in key))
+    gone = linkage_tally.delete().where(linkage_tally.c.province_code == province_code, ~still)
+    written += connection.execute(gone).rowcount
+    values = {"fingerprint": begun.fingerprint, "records": begun.records, "counted_at": begun.counted_at}
+    insert = pg.insert(linkage_epoch).values(province_code=province_code, **values)
+    stated = [linkage_epoch.c[name].is_distinct_from(values[name]) for name in ("fingerprint", "records")]
+    is_other = sa.or_(sa.literal(written > 0), *stated)
+    connection.execute(insert.on_conflict_do_update(index_elements=["province_code"], set_=values, where=is_other))
+
+
+_TALLIES = TALLIES.set(1, pa.field("key", pa.int64(), nullable=False))
+
+
+def tallies(connection: sa.Connection, province_code: str) -> pa.Table:
+    """linkage.TALLIES of the province's epoch."""
+    tally = linkage_tally.c
+    query = sa.select(tally.kind, tally.key, tally.records).where(tally.province_code == province_code)
+    return _tallies(copy_out(connection, query, _TALLIES))
+
+
+def _tallies(table: pa.Table) -> pa.Table:
+    keys = pa.concat_arrays([pa.array([], pa.int64()), *table["key"].chunks])
+    return pa.table([table["kind"], keys.view(pa.uint64()), table["records"]], schema=TALLIES)
+
+
+def write(connection: sa.Connection, indexed: pa.Table, *, province_code: str) -> int:
+    """Hold `indexed` (indexing.INDEXED) of the province and nothing else; return how many records were written."""
+    query = sa.select(linkage_record.c.record_key, linkage_record.c.held_as).where(
+        linkage_record.c.province_code == province_code
+    )
+    held = copy_out(connection, query, _HELD)
+    at = pc.index_in(indexed["record_key"], value_set=held["record_key"].combine_chunks())
+    digests = pa.chunked_array(held["held_as"].chunks, pa.int64()).take(at)
+    is_same = pc.fill_null(pc.equal(digests, indexed["held_as"]), False)  # noqa: FBT003
+    gone = held.filter(pc.invert(pc.is_in(held["record_key"], value_set=indexed["record_key"].combine_chunks())))
+    return change(connection, indexed.filter(pc.invert(is_same)), gone["record_key"], province_code=province_code)
+
+
+def change(connection: sa.Connection, indexed: pa.Table, gone: pa.ChunkedArray, *, province_code: str) -> int:
+    """Hold of `indexed` what it says, and of the records named `gone` nothing; return how many were written."""
+    old = pa.chunked_array([*indexed["record_key"].chunks, *gone.chunks], pa.string())
+    if len(old):
+        named = staged(connection, "linkage_old", pa.table({"record_key": old}))
+        _delete(connection, named, province_code=province_code)
+    return _insert(connection, indexed, province_code=province_code)
+
+
+def _delete(connection: sa.Connection, named: sa.Table, *, province_code: str) -> None:
+    record = linkage_record.c
+    key = sa.func.unnest(record["keys"]).table_valued("key", with_ordinality="rule").render_derived()
+    found = (
+        sa.select(record.province_code, (key.c.rule - 1).label("rule"), key.c.key, record.record_no)
+        .select_from(linkage_record.join(named, named.c.record_key == record.record_key).join(key, sa.true()))
+        .where(record.province_code == province_code, key.c.key.is_not(None))
+        .subquery()
+    )
+    posting = linkage_posting.c
+    connection.execute(
+        linkage_posting.delete().where(
+            posting.province_code == found.c.province_code,
+            posting.rule == found.c.rule,
+            posting.key == found.c.key,
+            posting.record_no == found.c.record_no,
+        )
+    )
+    connection.execute(
+        linkage_record.delete().where(record.province_code == province_code, record.record_key == named.c.record_key)
+    )
+
+
+def _insert(connection: sa.Connection, indexed: pa.Table, *, province_code: str) -> int:
+    if not indexed.num_rows:
+        return 0
+    numbers = np.array(reserve(connection, linkage_record_sequence, indexed.num_rows), np.int64)
+    province = pa.repeat(province_code, indexed.num_rows)
+    rows = indexed.append_column("record_no", pa.array(numbers)).append_column("province_code", province)
+    copy_in(connection, linkage_record, rows)
+    lists = indexed["keys"].combine_chunks()
+    keys, of = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    rules = np.arange(len(keys)) - np.repeat(lists.offsets.to_numpy()[:-1], pc.list_value_length(lists).to_numpy())
+    postings = pa.table(
+        {
+            "province_code": pa.repeat(province_code, len(keys)),
+            "rule": pa.array(rules.astype(np.int16)),
+            "key": keys,
+            "record_no": pa.array(numbers[of]),
+        }
+    ).filter(pc.is_valid(keys))
+    order = [("rule", "ascending"), ("key", "ascending"), ("record_no", "ascending")]
+    copy_in(connection, linkage_posting, postings.sort_by(order))  # in the order of its index
+    return int(indexed.num_rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvincePostings:
+    """What is held of one province, asked by many keys at a time (nearby.Postings)."""
+
+    connection: sa.Connection
+    province_code: str
+
+    def keys_of(self, record_keys: pa.Array) -> pa.Table:
+        """nearby.MEMBERS: under which keys the named records are held."""
+        record, named = linkage_record.c, self._staged({"record_key": record_keys})
+        key = sa.func.unnest(record["keys"]).table_valued("key", with_ordinality="rule").render_derived()
+        query = (
+            sa.select(key.c.rule - 1, key.c.key, record.record_key)
+            .select_from(named.join(linkage_record, record.record_key == named.c.record_key).join(key, sa.true()))
+            .where(record.province_code == self.province_code, key.c.key.is_not(None))
+        )
+        return self._asked(query, named, MEMBERS)
+
+    def sizes(self, keys: pa.Table) -> pa.Table:
+        """nearby.SIZES of the given KEYS; one that no record has is not among them."""
+        named = self._staged({"rule": keys["rule"].cast(pa.int16()), "key": keys["key"]})
+        query = sa.select(named.c.rule, named.c.key, sa.func.count()).select_from(self._under(named))
+        return self._asked(query.group_by(named.c.rule, named.c.key), named, SIZES)
+
+    def members(self, keys: pa.Table) -> pa.Table:
+        """nearby.MEMBERS: the records under the given KEYS."""
+        named = self._staged({"rule": keys["rule"].cast(pa.int16()), "key": keys["key"]})
+        record = linkage_record.c
+        query = sa.select(named.c.rule, named.c.key, record.record_key).select_from(
+            self._under(named).join(linkage_record, record.record_no == linkage_posting.c.record_no)
+        )
+        return self._asked(query, named, MEMBERS)
+
+    def _under(self, named: sa.Table) -> sa.Join:
+        posting = linkage_posting.c
+        is_same = sa.and_(posting.rule == named.c.rule, posting.key == named.c.key)
+        return named.join(linkage_posting, sa.and_(posting.province_code == self.province_code, is_same))
+
+    def homes_of(self, record_keys: pa.Array) -> pa.Table:
+        """nearby.HOMES of the named records."""
+        return self._homes("record_key", record_keys)
+
+    def mates(self, homes: pa.Array) -> pa.Table:
+        """nearby.HOMES of all records of the given homes."""
+        return self._homes("home", homes)
+
+    def bearing(self, members: pa.Array) -> pa.Table:
+        """nearby.HOMES of all records of the given members."""
+        return self._homes("member", members)
+
+    def _homes(self, column: str, values: pa.Array) -> pa.Table:
+        named, record = self._staged({column: values}), linkage_record.c
+        query = (
+            sa.select(record.record_key, record.home, record.member)
+            .join(named, named.c[column] == record[column])
+            .where(record.province_code == self.province_code)
+        )
+        return self._asked(query, named, HOMES)
+
+    def home_sizes(self, record_keys: pa.Array) -> pa.Table:
+        """nearby.HOME_COUNTS of the homes of the named records."""
+        named, record = self._staged({"record_key": record_keys}), linkage_record.c
+        homes = sa.select(record.home).join(named, named.c.record_key == record.record_key)
+        query = (
+            sa.select(record.home, sa.func.count())
+            .where(record.province_code == self.province_code, record.home.in_(homes))
+            .group_by(record.home)
+        )
+        return self._asked(query, named, HOME_COUNTS)
+
+    def tallies(self, asked: pa.Table) -> pa.Table:
+        """linkage.TALLIES of the given kinds and keys."""
+        named, held = self._staged({"kind": asked["kind"], "key": signed(asked["key"])}), linkage_tally.c
+        is_same = sa.and_(held.kind == named.c.kind, held.key == named.c.key)
+        query = sa.select(held.kind, held.key, held.records).select_from(
+            named.join(linkage_tally, sa.and_(held.province_code == self.province_code, is_same))
+        )
+        return _tallies(self._asked(query, named, _TALLIES))
+
+    def _staged(self, columns: dict[str, pa.Array | pa.ChunkedArray]) -> sa.Table:
+        return staged(self.connection, f"asked_{'_'.join(columns)}", pa.table(columns))
+
+    def _asked(self, query: sa.Select[Any], named: sa.Table, schema: pa.Schema) -> pa.Table:
+        found = copy_out(self.connection, query, schema)
+        named.drop(self.connection)
+        return found
+
+
+def held(connection: sa.Connection, province_code: str) -> Held | None:
+    """What stands of the province's linkage; None where nothing does."""
+    begun = epoch(connection, province_code)
+    if begun is None:
+        return None
+    record, pair = linkage_record.c, linkage_pair.c
+    return Held(
+        fingerprint=begun.fingerprint,
+        counted=begun.records,
+        records=copy_out(
+            connection,
+            sa.select(*(record[name] for name in HELD_RECORDS.names)).where(record.province_code == province_code),
+            HELD_RECORDS,
+        ),
+        pairs=copy_out(
+            connection,
+            sa.select(*(pair[name] for name in HELD_PAIRS.names)).where(pair.province_code == province_code),
+            HELD_PAIRS,
+        ),
+        postings=ProvincePostings(connection=connection, province_code=province_code),
+    )
+
+
+def links_by_weight(connection: sa.Connection, province_code: str) -> pa.Table:
+    """The links that stand of the province and that no judgement made: deciding.PAIRS."""
+    pair, made = linkage_pair.c, link.c
+    is_same = [pair[name] == made[name] for name in ("province_code", "left_key", "right_key")]
+    is_judged = sa.exists().where(*is_same, pair.rule == JUDGED)
+    query = sa.select(made.left_key, made.right_key).where(
+        made.province_code == province_code, made.decision == "link", ~is_judged
+    )
+    return copy_out(connection, query, PAIRS)
+
+
+def write_linkage(connection: sa.Connection, renewed: Renewed, *, province_code: str, now: datetime) -> int:
+    """Make what a run renewed the linkage that stands; return how many records were written."""
+    key = ["province_code", "left_key", "right_key"]
+    pairs = renewed.pairs.append_column("province_code", pa.repeat(province_code, renewed.pairs.num_rows))
+    source, _ = upsert(connection, linkage_pair, pairs, key=key)
+    pair = linkage_pair.c
+    if renewed.tallies is None:
+        unpaired = staged(connection, "unpaired", renewed.unpaired)
+        is_same = [unpaired.c[name] == pair[name] for name in key[1:]]
+        connection.execute(linkage_pair.delete().where(pair.province_code == province_code, *is_same))
+        return change(connection, renewed.indexed, pa.chunked_array([renewed.gone]), province_code=province_code)
+    still = sa.exists().where(*(source.c[name] == pair[name] for name in key))
+    connection.execute(linkage_pair.delete().where(pair.province_code == province_code, ~still))
+    begun = Epoch(fingerprint=renewed.fingerprint, records=renewed.records, counted_at=now)
+    begin_epoch(connection, renewed.tallies, begun, province_code=province_code)
+    written = write(connection, renewed.indexed, province_code=province_code)
+    if written > _ANALYZED_FROM * renewed.records:
+        connection.execute(_ANALYZE)  # who asks plans by how many there are
+    return written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One record that looks for others. Hashes are signed; `keys` are by blocking rule."""
+
+    province_code: str
+    record_key: str
+    keys: Sequence[int | None]
+    caps: Sequence[int]
+    home: int | None
+    member: int | None
+    homes: Homes | None
+    kinds: Sequence[str]  # of the tallies asked for, one of `tallied` each
+    tallied: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One record of the same block. `shared` are the members its home and the asked one share, None where none."""
+
+    record_key: str
+    rule: int
+    said: str
+    home_size: int | None
+    shared: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What stands beside a record that was asked about."""
+
+    found: tuple[Found, ...]
+    tallies: dict[str, dict[int, int]]  # of the keys asked for, by kind; signed
+    home_size: int | None  # of the asked record's home, itself included
+    fingerprint: str | None  # None where linkage keeps nothing of the province
+
+
+def find(connection: sa.Connection, asked: Asked) -> Answer:
+    """The records that share a block with the asked one, each with what is compared; in one query."""
+    rules, homes = [rule for rule, key in enumerate(asked.keys) if key is not None], asked.homes
+    parameters = {
+        "province": asked.province_code,
+        "record_key": asked.record_key,
+        "rules": rules,
+        "keys": [asked.keys[rule] for rule in rules],
+        "caps": [asked.caps[rule] for rule in rules],
+        "home": asked.home,
+        "member": asked.member,
+        "member_kind": homes.member if homes else "",
+        "most_members": homes.most_members if homes else 0,
+        "fewest": homes.fewest if homes else 0,
+        "most": homes.most if homes else 0,
+        "kinds": list(asked.kinds),
+        "tallied": list(asked.tallied),
+    }
+    found: list[Found] = []
+    counted: dict[str, dict[int, int]] = {kind: {} for kind in asked.kinds}
+    size, fingerprint = None, None
+    for what, text, said, number, shared in connection.execute(_FIND, parameters):
+        if what >= 0:
+            found.append(Found(record_key=text, rule=what, said=said, home_size=number, shared=shared))
+        elif what == _TALLIED:
+            counted[text][number] = shared
+        elif what == _HOME:
+            size = number
+        else:
+            fingerprint = text
+    found.sort(key=lambda one: one.record_key)
+    return Answer(found=tuple(found), tallies=counted, home_size=size, fingerprint=fingerprint)
+
+
+_TALLIED, _HOME, _EPOCH = -1, -2, -3
+# A block is looked into as far as its cap: one that goes on is too large, the asked record being one of it.
+_FIND = sa.text(f"""
+with asked as (
+    select * from unnest(cast(:rules as smallint[]), cast(:keys as bigint[]), cast(:caps as integer[]))
+        as asked(rule, key, cap)
+), own as (
+    select record_no from linkage_record where province_code = :province and record_key = :record_key
+), beside as (
+    select asked.rule, asked.cap, block.record_no, count(*) over (partition by asked.rule) as others
+    from asked cross join lateral (
+        select record_no from linkage_posting as posting
+        where posting.province_code = :province and posting.rule = asked.rule and posting.key = asked.key
+            and record_no is distinct from (select record_no from own)
+        limit asked.cap
+    ) as block
+), found as materialized (
+    select record.record_key, record.said, record.home, min(beside.rule) as rule
+    from beside join linkage_record as record using (record_no)
+    where beside.others < beside.cap group by record.record_no
+), mine as (
+    select member from linkage_record
+    where home = cast(:home as bigint) and province_code = :province and record_key <> :record_key
+    union all
+    select case when not exists (
+        select from linkage_tally as tally where tally.province_code = :province and tally.kind = :member_kind
+            and tally.key = cast(:member as bigint) and tally.records > :most_members
+    ) then cast(:member as bigint) end
+    where cast(:home as bigint) is not null
+), mine_size as (
+    select count(*) as size from mine
+), homes as materialized (
+    select theirs.home, count(*) as size,
+        count(distinct theirs.member) filter (where theirs.member in (select member from mine)) as shared
+    from linkage_record as theirs
+    where theirs.province_code = :province and theirs.record_key <> :record_key
+        and theirs.home in (select home from found where home is distinct from cast(:home as bigint))
+    group by theirs.home
+)
+select found.rule::integer as what, found.record_key as text, found.said,
+    case when found.home = cast(:home as bigint) then mine_size.size else homes.size end as number,
+    case when homes.shared > 0 and homes.size between :fewest and :most and mine_size.size between :fewest and :most
+        then homes.shared end as shared
+from found cross join mine_size left join homes on homes.home = found.home
+union all
+select {_TALLIED}, tally.kind, null, tally.key, tally.records
+from unnest(cast(:kinds as text[]), cast(:tallied as bigint[])) as wanted(kind, key)
+join linkage_tally as tally on tally.province_code = :province and tally.kind = wanted.kind and tally.key = wanted.key
+union all
+select {_HOME}, null, null, size, null from mine_size where cast(:home as bigint) is not null
+union all
+select {_EPOCH}, fingerprint, null, null, null from linkage_epoch where province_code = :province
+""")

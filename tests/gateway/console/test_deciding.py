@@ -1,0 +1,319 @@
+"""A steward's day in a real browser: take, decide by keyboard, undo, reverse, four eyes, two at one case."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from gateway.console.pages.revealing import start_of_day
+from reconciliation import review, reviewing
+from reconciliation.desk import Steward, Told
+from reconciliation.model import CaseKind
+from reconciliation.store import reveals
+from tests.gateway.console.conftest import PASSWORD, PROVINCE, Seats, Standing, emptied, sign_in
+from tests.gateway.console.queueing import fill, ids
+
+pytestmark = pytest.mark.browser
+
+
+class Fresh(dict[CaseKind, int]):
+    """By kind a case that no other test has touched, taken when it is first asked for."""
+
+    def __init__(self, left: dict[CaseKind, list[int]]) -> None:
+        super().__init__()
+        self._left = left
+
+    def __missing__(self, kind: CaseKind) -> int:
+        self[kind] = self._left[kind].pop()
+        return self[kind]
+
+
+@pytest.fixture(scope="module")
+def filled(started: Standing) -> Iterator[dict[CaseKind, list[int]]]:
+    """One queue for all tests of this module: making it takes longer than most of them."""
+    emptied(started)
+    fill(started.engine, each=8)
+    yield ids(started.engine)
+
+
+@pytest.fixture
+def standing(started: Standing, filled: dict[CaseKind, list[int]]) -> Standing:
+    """The console on the next day: who held or had looked at something the day before has nothing of it left."""
+    started.clock.pass_(days=1)
+    return started
+
+
+@pytest.fixture
+def cases(standing: Standing, filled: dict[CaseKind, list[int]]) -> Fresh:
+    """Cases for one test."""
+    return Fresh(filled)
+
+
+def at(page: Page) -> int:
+    """The case that a page shows."""
+    return int(page.url.split("/i/")[1].partition("?")[0].partition("#")[0])
+
+
+def choose(page: Page, choice: str, code: str, **filled: str) -> None:
+    """Fill in a decision by pointing."""
+    page.check(f"#choice-{choice}")
+    for name, value in filled.items():
+        page.fill(f"#{name}", value)
+    page.check(f"#code-{choice}-{code}")
+
+
+def test_the_next_case_is_decided_by_keyboard_alone(seats: Seats, cases):
+    page = seats.take("thao")
+
+    page.keyboard.press("KeyN")
+    page.wait_for_url("**/i/*")
+    page.goto(f"/i/{cases[CaseKind.DOUBTFUL_MATCH]}")
+    if page.locator("[data-key=KeyG]").count():
+        page.keyboard.press("KeyG")
+    page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+    page.keyboard.press("Digit4")
+    expect(page.locator("#choice-not_same")).to_be_checked()
+    page.keyboard.press("Digit2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**undo=*")
+
+    (judged,) = [one for one in told(seats, cases[CaseKind.DOUBTFUL_MATCH]) if one.judgement]
+    assert (judged.by, str(judged.judgement.decision)) == ("thao", "not_same")
+    assert judged.judgement.undo_until == seats.standing.clock.now + timedelta(seconds=30)
+    page.keyboard.press("KeyU")
+    page.wait_for_url("**done=undone*")
+    assert cases[CaseKind.DOUBTFUL_MATCH] in {one.case_id for one in review.open_cases(seats.standing.engine)}
+    assert seats.complaints == []
+
+
+def looks(seats: Seats, case_id: int) -> list[reveals.Reveal]:
+    """Who looked at something of a case."""
+    found = reveals.listed(seats.standing.engine, province_codes=None, limit=1_000)
+    return [one for one in found if one.case_id == case_id]
+
+
+def told(seats: Seats, case_id: int) -> list[Told]:
+    """Everything that happened to a case."""
+    return reviewing.history(seats.standing.engine, case_id, steward=Steward(name="test"))
+
+
+def test_two_stewards_at_one_case_one_decides_and_the_other_is_told_who_and_what(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    first, second = seats.take("thao", at=f"/i/{case_id}"), seats.take("an", at=f"/i/{case_id}")
+    first.click("[data-key=KeyG]")
+
+    second.click("[data-key=KeyG]")
+
+    expect(second.locator("#errors")).to_contain_text("thao đang giữ hồ sơ này đến")
+    choose(first, "not_same", "twins")
+    first.click("text=Gửi và ở lại")
+    first.wait_for_url("**undo=*")
+    second.goto(f"/i/{case_id}")
+    expect(second.locator("text=Quyết định đang có")).to_be_visible()
+    expect(second.locator("main")).to_contain_text("Không phải một người: thao")
+    assert len([one for one in told(seats, case_id) if one.judgement]) == 1
+
+
+def test_a_lease_that_ran_out_decides_nothing_and_what_was_filled_in_stays(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    late = seats.take("thao", at=f"/i/{case_id}")
+    late.click("[data-key=KeyG]")
+    choose(late, "not_same", "other", words="hai chị em ruột")
+    seats.standing.clock.pass_(minutes=11)
+
+    late.click("text=Gửi và ở lại")
+
+    expect(late.locator("#errors")).to_contain_text("Chưa thực hiện được")
+    assert [one for one in told(seats, case_id) if one.judgement] == []
+    late.click("[data-key=KeyG]")
+    expect(late.locator("#words")).to_have_value("hai chị em ruột")
+    expect(late.locator("#choice-not_same")).to_be_checked()
+
+    seats.standing.clock.pass_(minutes=11)
+    quick = seats.take("an", at=f"/i/{case_id}")
+    quick.click("[data-key=KeyG]")
+    choose(quick, "not_same", "twins")
+    quick.click("text=Gửi và ở lại")
+    late.click("text=Gửi và ở lại")
+    expect(late.locator("#errors")).to_contain_text("an đã quyết định lúc")
+    assert [one.by for one in told(seats, case_id) if one.judgement] == ["an"]
+
+
+def test_a_death_needs_a_second_person_in_another_browser(seats: Seats, cases):
+    case_id = cases[CaseKind.DEATH_THEN_UPDATE]
+    proposer = seats.take("binh", at=f"/i/{case_id}")
+    proposer.click("[data-key=KeyG]")
+    expect(proposer.locator("text=cần người thứ hai duyệt mới có hiệu lực")).to_be_visible()
+    choice = proposer.locator("input[name=choice]").first
+    choice.check()
+    proposer.locator(".option:has(input:checked) .reasons input").first.check()
+    proposer.click("text=Gửi và ở lại")
+    expect(proposer.locator("text=người đề nghị không tự duyệt được")).to_be_visible()
+    assert proposer.locator("text=Duyệt: quyết định có hiệu lực").count() == 0
+    steward = seats.take("an", at=f"/i/{case_id}")
+    assert steward.locator("text=Duyệt: quyết định có hiệu lực").count() == 0
+
+    approver = seats.take("dung", at=f"/i/{case_id}")
+    approver.click("text=Duyệt: quyết định có hiệu lực")
+
+    approver.wait_for_url("**done=approved*")
+    assert [one.by for one in told(seats, case_id) if one.approves] == ["dung"]
+
+
+def test_a_decision_in_force_is_reversed_with_its_reason(seats: Seats, cases):
+    case_id = cases[CaseKind.UNKNOWN_UNIT]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.click("[data-key=KeyG]")
+    choose(page, "accept", "residence_papers", unit="02671")
+    page.click("text=Gửi và ở lại")
+    page.wait_for_url("**undo=*")
+    seats.standing.clock.pass_(seconds=31)
+    review.put_in_force(seats.standing.engine, now=seats.standing.clock.now)
+
+    page.reload()
+    assert page.locator("form.undo").count() == 0
+    page.click("text=Đảo quyết định này")
+    page.select_option("#reverse-code", "new_papers")
+    page.click("text=Đảo quyết định, mở lại hồ sơ")
+
+    page.wait_for_url("**done=reversed*")
+    last = told(seats, case_id)[-1].judgement
+    assert (last.steward, last.reason_code, last.reverses is not None) == ("thao", "new_papers", True)
+    expect(page.locator("[data-key=KeyG]")).to_be_visible()
+
+
+def test_a_masked_value_is_shown_once_for_a_purpose_and_the_look_is_written_down(seats: Seats, cases):
+    case_id = cases[CaseKind.DEATH_THEN_UPDATE]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    assert "01518000" not in page.content()
+    assert "0**********" in page.content()
+
+    page.keyboard.press("KeyR")
+    page.locator("details.reveal[open] button").first.click()
+    page.wait_for_load_state()
+    (look,) = looks(seats, case_id)
+
+    assert (look.user_id, look.case_id, look.purpose, look.province_code) == ("thao", case_id, "compare", PROVINCE)
+    page.goto(f"/i/{case_id}")
+    assert "17/0" not in page.content()
+    supervisor = seats.take("binh", at="/reveals")
+    expect(supervisor.locator("tbody tr").first).to_contain_text("thao")
+    other = seats.take("xa", at="/reveals")
+    expect(other.locator("tbody")).to_contain_text("Chưa có lần xem nào")
+    assert seats.complaints == []
+
+
+def test_looks_have_a_budget_for_the_day(seats: Seats, cases):
+    case_id = cases[CaseKind.DEATH_THEN_UPDATE]
+    for _ in range(seats.standing.settings.console_reveals_per_day):
+        assert spend(seats, case_id)
+    assert not spend(seats, case_id)
+
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.keyboard.press("KeyR")
+    page.locator("details.reveal[open] button").first.click()
+
+    expect(page.locator("#errors")).to_contain_text("Hôm nay đã xem đủ số lần cho phép")
+    assert "17/0" not in page.content()
+    seats.standing.clock.pass_(hours=24)
+    assert spend(seats, case_id)
+
+
+def spend(seats: Seats, case_id: int) -> bool:
+    now = seats.standing.clock.now
+    return reveals.spend(
+        seats.standing.engine, user_id="thao", province_code=PROVINCE, case_id=case_id, record_key="x|y",
+        field="birth", purpose="compare", since=start_of_day(now), now=now,
+        budget=seats.standing.settings.console_reveals_per_day,
+    )  # fmt: skip
+
+
+def test_everything_works_without_javascript(seats: Seats, cases):
+    case_id = cases[CaseKind.UNKNOWN_UNIT]
+    page = seats.take("thao", at=f"/i/{case_id}", javascript=False)
+    page.click("[data-key=KeyG]")
+    choose(page, "accept", "residence_papers", unit="02671")
+    page.click("text=Gửi và lấy hồ sơ tiếp theo")
+    expect(page.locator("form.undo")).to_be_visible()
+    page.click("form.undo button")
+
+    expect(page.locator("#message")).to_contain_text("Đã hoàn tác")
+    page.goto(f"/i/{cases[CaseKind.DOUBTFUL_MATCH]}/why")
+    expect(page.locator("svg")).to_be_visible()
+    page.goto(f"/i/{cases[CaseKind.DEATH_THEN_UPDATE]}")
+    page.locator("details.reveal summary").first.click()
+    page.locator("details.reveal[open] button").first.click()
+    assert len(looks(seats, cases[CaseKind.DEATH_THEN_UPDATE])) == 1
+
+
+def test_a_session_that_ends_in_mid_decision_keeps_what_was_filled_in(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    page = seats.take("thao", at=f"/i/{case_id}", javascript=False)
+    page.click("[data-key=KeyG]")
+    choose(page, "not_same", "other", words="khác cha mẹ")
+    seats.standing.clock.pass_(minutes=16)
+
+    page.click("text=Gửi và ở lại")
+
+    expect(page.locator("#message")).to_contain_text("Phiên làm việc đã hết hạn")
+    sign_in(page, "thao")
+    assert at(page) == case_id
+    page.click("[data-key=KeyG]")
+    expect(page.locator("#words")).to_have_value("khác cha mẹ")
+    expect(page.locator("#code-not_same-other")).to_be_checked()
+    page.click("text=Gửi và ở lại")
+    assert [one.by for one in told(seats, case_id) if one.judgement] == ["thao"]
+
+
+def test_joining_two_people_asks_once_more_who_it_is(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    seats.standing.clock.pass_(minutes=11)
+    page.goto(f"/i/{case_id}")
+    page.click("[data-key=KeyG]")
+    choose(page, "merge", "same_papers")
+    page.check("#merge-full_name-1")
+    page.click("text=Gửi và ở lại")
+    page.wait_for_url("**/step-up*")
+    assert [one for one in told(seats, case_id) if one.judgement] == []
+
+    page.fill("#password", "không phải mật khẩu")
+    page.click("button.main")
+    expect(page.locator("#errors")).to_be_visible()
+    page.fill("#password", PASSWORD)
+    page.click("button.main")
+    page.wait_for_url(f"**/i/{case_id}*")
+    expect(page.locator("#merge-full_name-1")).to_be_checked()
+    page.click("text=Gửi và ở lại")
+
+    page.wait_for_url("**of=*")
+    (judged,) = [one.judgement for one in told(seats, case_id) if one.judgement]
+    assert str(judged.decision) == "same"
+    assert set(judged.merged_fields) == {"full_name"}
+
+
+def test_a_double_click_and_an_old_tab_decide_once(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.click("[data-key=KeyG]")
+    old = page.context.new_page()
+    old.goto(f"/i/{case_id}")
+    choose(page, "not_same", "twins")
+    choose(old, "not_same", "twins")
+    page.dblclick("text=Gửi và ở lại")
+    page.wait_for_url("**undo=*")
+    old.click("text=Gửi và ở lại")
+    old.wait_for_load_state()
+
+    assert len([one for one in told(seats, case_id) if one.judgement]) == 1
+
+
+def test_nothing_of_another_province_is_there(seats: Seats, cases):
+    page = seats.take("xa")
+    expect(page.locator("tbody")).to_contain_text("Không có hồ sơ nào")
+    for case_id in (cases[CaseKind.DOUBTFUL_MATCH], cases[CaseKind.DEATH_THEN_UPDATE]):
+        assert page.goto(f"/i/{case_id}").status == 404
+    viewer = seats.take("vien", at=f"/i/{cases[CaseKind.DEATH_THEN_UPDATE]}")
+    assert viewer.locator("form[action$=claim], details.reveal").count() == 0

@@ -1,0 +1,269 @@
+"""Stewards over the wire: who may speak for whom, a case from being taken to being made general, and who was first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from itertools import chain
+from typing import Any, TypeAlias
+
+import grpc
+import pytest
+import sqlalchemy as sa
+
+from gateway.identity import Role
+from gateway.v1 import stewardship_pb2 as pb
+from gateway.v1 import stewardship_pb2_grpc
+from gateway.wire.faults import read_call_error
+from gateway.wire.stewardship import read_decision, write_stage
+from reconciliation.desk import Stage
+from reconciliation.model import CaseKind, Decision, State, StewardGrant
+from reconciliation.store import grants, stewards
+from tests.gateway.certificates import Certified, _issue
+from tests.gateway.conftest import Serve
+from tests.reconciliation.province import YEN_BAI, Province, person
+
+LAN, MINH = "lan", "minh"
+PAPERS = pb.Because(reason_code="residence_papers")
+Stub: TypeAlias = "stewardship_pb2_grpc.StewardshipServiceAsyncStub"
+
+
+def granted(name: str, **changes: Any) -> StewardGrant:
+    said: dict[str, Any] = {
+        "steward": name,
+        "identity_uris": (f"spiffe://lienthong/steward/{name}",),
+        "province_codes": ("15",),
+        "kinds": (),
+        "may_approve": True,
+        "purpose": "quyết định hồ sơ",
+        "legal_reference": "Nghị định 1",
+        "granted_from": date(2025, 7, 1),
+    }
+    return StewardGrant(**(said | changes))
+
+
+@pytest.fixture
+def province(engine: sa.Engine) -> Province:
+    """Four records with a unit that no list has, and two stewards."""
+    province = Province(engine)
+    alike = {"unit_code": "99998", "personal_number": None}
+    people = [person(f"A{n}", full_name=f"Lý Thị {n}", birth_year=1900 + n, **alike) for n in range(4)]
+    province.push(YEN_BAI, *people)
+    province.run()
+    for name in (LAN, MINH):
+        stewards.give(engine, granted(name), by="tester", now=province.now)
+    return province
+
+
+def called(serve: Serve, province: Province, work: Callable[[Stub], Awaitable[Any]], **options: Any) -> Any:
+    """What `work` returns, or the reason and the facts of the refusal."""
+
+    async def run() -> Any:
+        async with serve(clock=lambda: province.now, **options) as channel:
+            stub: Stub = stewardship_pb2_grpc.StewardshipServiceStub(channel)
+            try:
+                return await work(stub)
+            except grpc.aio.AioRpcError as error:
+                return read_call_error(error)
+
+    return asyncio.run(run())
+
+
+async def take(stub: Stub, steward: str = LAN) -> pb.HeldCase:
+    return (await stub.NextCase(pb.NextCaseRequest(steward=steward), timeout=20)).held
+
+
+async def judge(stub: Stub, held: pb.HeldCase, steward: str = LAN, **said: Any) -> pb.StewardJudgement:
+    chosen = {"decision": pb.DECISION_UNIT, "value": "02671", "because": PAPERS} | said
+    request = pb.JudgeCaseRequest(steward=steward, lease=held.lease, version=held.version, **chosen)
+    return (await stub.JudgeCase(request, timeout=20)).judgement
+
+
+def test_a_case_is_taken_decided_and_undone(serve: Serve, province: Province) -> None:
+    async def work(stub: Stub) -> None:
+        held = await take(stub)
+        assert (held.case.kind, held.case.province_code) == (CaseKind.UNKNOWN_UNIT, "15")
+        renewed = await stub.RenewLease(pb.RenewLeaseRequest(steward=LAN, lease=held.lease), timeout=20)
+        assert renewed.lease.token == held.lease.token
+        judged = await judge(stub, held)
+        assert (judged.steward, judged.because.reason_code, judged.HasField("undo_until")) == (
+            LAN,
+            PAPERS.reason_code,
+            True,
+        )
+        undo = pb.UndoJudgementRequest(steward=LAN, judgement_id=judged.judgement_id)
+        undone = (await stub.UndoJudgement(undo, timeout=20)).judgement
+        assert undone.reverses == judged.judgement_id
+        asked = pb.GetCaseHistoryRequest(steward=LAN, case_id=held.case.case_id)
+        told = await stub.GetCaseHistory(asked, timeout=20)
+        assert [event.what for event in told.events] == ["claimed", "judged", "reversed"]
+        assert told.stage == pb.CASE_STAGE_OPEN
+
+    assert called(serve, province, work) is None
+
+
+def test_who_comes_late_is_told_who_was_first_and_with_what(serve: Serve, province: Province) -> None:
+    async def work(stub: Stub) -> None:
+        held = await take(stub)
+        with pytest.raises(grpc.aio.AioRpcError) as taken:
+            await stub.ClaimCase(pb.ClaimCaseRequest(steward=MINH, case_id=held.case.case_id), timeout=20)
+        facts = read_call_error(taken.value)
+        assert (facts.reason, facts.facts["steward"]) == ("CASE_HELD", LAN)
+        await judge(stub, held)
+        await stub.ClaimCase(pb.ClaimCaseRequest(steward=MINH, case_id=held.case.case_id), timeout=20)
+
+    late = called(serve, province, work)
+
+    assert late.reason == "CASE_DECIDED"
+    assert {name: late.facts[name] for name in ("steward", "decision", "judgement_id", "stage")} == {
+        "steward": LAN, "decision": "unit", "judgement_id": "1", "stage": "undoable",
+    }  # fmt: skip
+    assert late.facts["at"] == province.now.isoformat()
+
+
+def test_a_judgement_comes_into_force_by_itself_and_a_work_runs_by_itself(serve: Serve, province: Province) -> None:
+    async def work(stub: Stub) -> pb.StewardWork:
+        judged = await judge(stub, await take(stub))
+        preview = pb.PreviewWorkRequest(steward=LAN, judgement_id=judged.judgement_id)
+        shown = await stub.PreviewWork(preview, timeout=20)
+        assert (shown.accepted, shown.needs_second) == (3, False)
+        begin = pb.StartWorkRequest(steward=LAN, judgement_id=judged.judgement_id, confirmed=3)
+        begun = (await stub.StartWork(begin, timeout=20)).work
+        province.day += 1
+        async with asyncio.timeout(20):
+            while (
+                found := await stub.GetWork(pb.GetWorkRequest(steward=LAN, work_id=begun.work_id), timeout=20)
+            ).work.pending:
+                await asyncio.sleep(0.02)
+            while any(province.state(YEN_BAI, f"A{n}") is State.AWAITING_UNIT for n in range(4)):
+                await asyncio.sleep(0.02)
+        assert found.at_most_wrong == 1.0
+        return found.work
+
+    done = called(serve, province, work)
+
+    assert (done.done, done.refused) == (3, 0)
+
+
+def test_lists_are_paged_and_a_skipped_or_asked_case_is_not_handed_out(serve: Serve, province: Province) -> None:
+    async def work(stub: Stub) -> None:
+        pages: list[list[int]] = []
+        token = ""
+        while not pages or token:
+            request = pb.ListCasesRequest(steward=LAN, page_size=3, page_token=token)
+            answer = await stub.ListCases(request, timeout=20)
+            pages.append([line.case.case_id for line in answer.cases])
+            token = answer.next_page_token
+        assert [len(page) for page in pages] == [3, 1]
+        skipped, asked = await take(stub), await take(stub)
+        because = pb.Because(reason_code="other", words="cần xem lại")
+        await stub.ReleaseCase(pb.ReleaseCaseRequest(steward=LAN, lease=skipped.lease, because=because), timeout=20)
+        question = pb.AskProvinceRequest(
+            steward=LAN, lease=asked.lease, because=pb.Because(reason_code="papers_needed")
+        )
+        until = (await stub.AskProvince(question, timeout=20)).until.ToDatetime()
+        assert until > province.now.replace(tzinfo=None) + timedelta(days=1)
+        rest = [(await take(stub)).case.case_id for _ in range(2)]
+        assert sorted([*rest, skipped.case.case_id, asked.case.case_id]) == sorted(chain(*pages))
+        waiting = pb.ListCasesRequest(steward=LAN, stage=pb.CASE_STAGE_ASKED)
+        (line,) = (await stub.ListCases(waiting, timeout=20)).cases
+        assert line.case.case_id == asked.case.case_id
+
+    assert called(serve, province, work) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "named"),
+    [
+        ((Role.STEWARD, LAN), LAN),
+        ((Role.STEWARD, LAN), MINH),
+        ((Role.STEWARD, LAN), "nobody"),
+        ((Role.OPERATOR, "admin"), LAN),
+        ((Role.SOURCE, LAN), LAN),
+    ],
+)
+def test_a_certificate_speaks_for_the_steward_whose_grant_names_it(
+    serve: Serve, province: Province, certified: Certified, shown: tuple[Role, str], named: str
+) -> None:
+    async def work(stub: Stub) -> None:
+        await take(stub, named)
+
+    found = called(serve, province, work, tls=certified, credentials=_issue(certified.authority, *shown))
+
+    is_theirs = shown == (Role.STEWARD, named)
+    assert found is None if is_theirs else str(found.reason) == "NOT_ENTITLED"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"granted_from": date(2026, 1, 1)}, {"granted_until": date(2025, 7, 2)}],
+)
+def test_a_grant_of_other_days_is_none(serve: Serve, province: Province, changes: dict[str, Any]) -> None:
+    stewards.give(province.engine, granted(LAN, **changes), by="tester", now=province.now)
+
+    assert called(serve, province, take).reason == "NOT_ENTITLED"
+
+
+def test_cases_and_judgements_outside_a_grant_do_not_exist(serve: Serve, province: Province) -> None:
+    elsewhere = granted("hoa", province_codes=("01",))
+    stewards.give(province.engine, elsewhere, by="tester", now=province.now)
+
+    async def refused(answer: Awaitable[Any]) -> str:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await answer
+        return str(read_call_error(error.value).reason)
+
+    async def work(stub: Stub) -> list[str]:
+        held = await take(stub)
+        judged = await judge(stub, held)
+        names: dict[str, Any] = {"steward": "hoa", "judgement_id": judged.judgement_id}
+        assert not (await stub.NextCase(pb.NextCaseRequest(steward="hoa"), timeout=20)).HasField("held")
+        return [
+            await refused(stub.ClaimCase(pb.ClaimCaseRequest(steward="hoa", case_id=held.case.case_id), timeout=20)),
+            await refused(judge(stub, held, "hoa")),
+            await refused(stub.UndoJudgement(pb.UndoJudgementRequest(**names), timeout=20)),
+            await refused(stub.ApproveJudgement(pb.ApproveJudgementRequest(**names), timeout=20)),
+            await refused(stub.ReverseJudgement(pb.ReverseJudgementRequest(because=PAPERS, **names), timeout=20)),
+            await refused(stub.PreviewWork(pb.PreviewWorkRequest(**names), timeout=20)),
+        ]
+
+    unknown = "JUDGEMENT_UNKNOWN"
+    assert called(serve, province, work) == ["CASE_UNKNOWN", "CASE_UNKNOWN", unknown, unknown, unknown, unknown]
+
+
+def test_a_proposal_is_approved_by_somebody_else_who_may(serve: Serve, province: Province) -> None:
+    stewards.give(province.engine, granted("hoa", may_approve=False), by="tester", now=province.now)
+
+    async def work(stub: Stub) -> list[str]:
+        proposed = await judge(stub, await take(stub), value="00004")  # a unit of another province
+        assert proposed.needs_approval
+        found = []
+        for name in (LAN, "hoa", MINH):
+            request = pb.ApproveJudgementRequest(steward=name, judgement_id=proposed.judgement_id)
+            try:
+                found.append((await stub.ApproveJudgement(request, timeout=20)).judgement.approved_by)
+            except grpc.aio.AioRpcError as error:
+                found.append(str(read_call_error(error).reason))
+        return found
+
+    assert called(serve, province, work) == ["DECISION_INVALID", "NOT_ENTITLED", MINH]
+
+
+def test_a_revoked_grant_is_none_and_its_history_stays(province: Province) -> None:
+    engine = province.engine
+
+    assert set(grants.standing(engine).stewards) == {LAN, MINH}
+    assert stewards.revoke(engine, LAN, by="second", now=province.now)
+    assert not stewards.revoke(engine, LAN, by="second", now=province.now)
+
+    assert set(grants.standing(engine).stewards) == {MINH}
+    assert [(entry.recorded_by, entry.is_revoked) for entry in stewards.history(engine, LAN)] == [
+        ("tester", False), ("second", True),
+    ]  # fmt: skip
+    with pytest.raises(sa.exc.ProgrammingError), engine.begin() as connection:
+        connection.execute(sa.text("UPDATE steward_grant SET recorded_by = 'nobody'"))
+
+
+def test_every_decision_and_stage_has_its_number_on_the_wire() -> None:
+    numbers = [number for number in pb.Decision.values() if number]
+    assert {read_decision(number) for number in numbers} == set(Decision)
+    assert {write_stage(stage) for stage in Stage} == {number for number in pb.CaseStage.values() if number}
