@@ -161,15 +161,6 @@ CATALOGUE: Mapping[CaseKind, Conflict] = MappingProxyType(
             evidence_vi="phiên bản thiếu và phiên bản theo sau",
             evidence_en="the version that is missing and the one that follows it",
         ),
-        CaseKind.HOUSEHOLD_CLASH: Conflict(
-            gravity=Gravity.MEDIUM,
-            vi="Các nguồn nói khác nhau về một hộ, hoặc một người có ở hai hộ.",
-            en="Sources say different things of one household, or one person is in two.",
-            question_vi="Các hộ này trái nhau: hộ nào đúng?",
-            question_en="These households contradict each other: which is right?",
-            evidence_vi="lý do và các bản ghi hộ liên quan",
-            evidence_en="the reason, and the household records concerned",
-        ),
         CaseKind.DUPLICATE_HAMLET: Conflict(
             gravity=Gravity.LOW,
             vi="Sau sáp nhập, một đơn vị có nhiều thôn, tổ cùng tên; chưa rõ hồ sơ thuộc nơi nào.",

@@ -37,7 +37,6 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.HOUSEHOLD_CLASH: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.REFUSED_BY_REGISTRY: frozenset({Decision.KEEP, Decision.SEND_AGAIN}),
         CaseKind.MISSING_VERSION: frozenset({Decision.KEEP, Decision.WITHDRAW}),
-        CaseKind.HOUSEHOLD_CLASH: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.DUPLICATE_HAMLET: frozenset({Decision.KEEP}),
         CaseKind.UNSIGNED_EVENT: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.CITIZEN_CORRECTION: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),

@@ -36,7 +36,9 @@ def command(
         with house.standing(folder.absolute(), stages) as running:
             with stages.timed("simulate", "tạo dân cư · making up the country"):
                 country = simulator.simulate(seed, records, codes)
+            reconciling.tell_of_hamlets(country, running)
             pushing.push_exports(country, running, stages)
+            pushing.push_corrections(country, running, stages)
             with stages.timed("reconcile", "đối soát · Airflow reconciles"):
                 reconciling.until_all_is_reconciled(running)
             with stages.timed("pull", "cơ sở dữ liệu quốc gia nhận · the registries pull"):

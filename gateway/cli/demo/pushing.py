@@ -38,6 +38,18 @@ def push_exports(country: simulator.Country, house: House, stages: Stages) -> No
                 asyncio.run(_push(house, country, phase, sources, partial(bar.advance, task)))
 
 
+def push_corrections(country: simulator.Country, house: House, stages: Stages) -> None:
+    """Citizens ask for corrections of what the registers say of them. Raises GatewayError when a batch is refused."""
+    files = simulator.corrections(country)
+    with stages.timed("corrections", "công dân đề nghị sửa · citizens ask for corrections"):
+        asyncio.run(_push_each(house, files))
+
+
+async def _push_each(house: House, files: Iterator[simulator.ExportFile]) -> None:
+    for file in files:
+        await _push_source(house, file.source_id, iter([file]), lambda _records: None)
+
+
 async def _push(
     house: House,
     country: simulator.Country,

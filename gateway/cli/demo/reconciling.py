@@ -1,13 +1,27 @@
 """Airflow does its work by its own schedule; the demo only lets it, waits and asks it what it did."""
 
 import time
+from datetime import UTC, datetime
 
+from adapters import simulator
+from adapters.reference.hamlet_files import read_hamlets
 from gateway.cli.airflow import AirflowError, DagRun
 from gateway.cli.demo.house import RECONCILE, House
 from reconciliation import jobs
+from reconciliation.lifecycle import VIETNAM
+from reconciliation.store import hamlets, unit_events
 
 OTHERS = ("flag_stuck_updates", "publish_snapshot")
 QUIET_SECONDS = 900.0
+
+
+def tell_of_hamlets(country: simulator.Country, house: House) -> None:
+    """The provinces' offices tell in which unit of today the hamlets lie of which several have one name."""
+    now = datetime.now(UTC)
+    tables, on = unit_events.tables_known(house.engine), now.astimezone(VIETNAM).date()
+    for code, content in simulator.same_named_hamlets(country).items():
+        told = read_hamlets(content, province_code=code, source="demo", tables=tables, on=on)
+        hamlets.tell(house.engine, told, by="demo", now=now)
 
 
 def until_all_is_reconciled(house: House) -> None:
