@@ -123,6 +123,11 @@ class Province:
     offices: tuple[Office, ...]  # all of the page, those two first
     sources: tuple[Source, ...]
 
+    @property
+    def systems(self) -> tuple[Source, ...]:
+        """The registers: its sources but for those through which citizens ask for corrections."""
+        return tuple(source for source in self.sources if not source.is_citizens)
+
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -41,6 +41,7 @@ class Veto:
     when: str
     vi: str
     en: str
+    parts: bool = True  # the two may not share a subject by way of others either
 
 
 def level_sql(comparison: Comparison) -> str:

@@ -251,7 +251,8 @@ def links_of(decisions: pa.Table) -> pa.Table:
 
 def _apart(vetoed: pa.Table, parted: pa.Table, keys: pa.ChunkedArray, linkage: Linkage) -> pa.Table:
     """What may never share a subject: the judged first, then the vetoed, each ordered."""
-    vetoed = vetoed.sort_by([("one", "ascending"), ("other", "ascending")])
+    parting = pa.array([position for position, veto in enumerate(linkage.vetoes, start=1) if veto.parts], pa.uint8())
+    vetoed = vetoed.filter(pc.is_in(vetoed["veto"], parting)).sort_by([("one", "ascending"), ("other", "ascending")])
     tables = [
         pa.table([keys.take(pairs["one"]), keys.take(pairs["other"]), reasons], schema=APART)
         for pairs, reasons in (

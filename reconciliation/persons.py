@@ -62,6 +62,7 @@ VETOES: tuple[Veto, ...] = (
         f"and not coalesce(l.birth_date = r.birth_date, false) and {_NO_NUMBER_AGREES}",
         vi="tên lệch một chữ cái, còn quá ít hồ sơ để biết là lỗi hay là tên khác",
         en="given name one letter apart, and too few records yet to tell a slip from another name",
+        parts=False,  # too little is known to join them, and as little to keep them apart
     ),
     Veto(
         name="generations",

@@ -128,9 +128,7 @@ def _draw(seed: int, provinces: tuple[str, ...], setting: _Setting) -> Country:
     slips = np.random.default_rng([seed, 1])  # of their own, so that they change nothing else that a seed gives
     systems = {}
     for kind in RecordKind:
-        sources = [
-            s for p in provinces for s in setting.catalogue.provinces[p].sources if s.kind is kind and not s.is_citizens
-        ]
+        sources = [s for p in provinces for s in setting.catalogue.provinces[p].systems if s.kind is kind]
         held = add_faults(rng, world, right[kind], setting.rates, _traits(right[kind], sources))
         for source in sources:
             rows = np.flatnonzero(held.former == source.former_province_code)

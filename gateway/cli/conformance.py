@@ -90,7 +90,7 @@ def drawn(province: Province, *, only: Iterable[str] = ()) -> Iterator[Conforman
 
     A former province of few people is drawn again, larger, until its systems send enough to be judged by.
     """
-    registers = [one for one in province.sources if not one.is_citizens]
+    registers = province.systems
     left = [one for one in registers if not only or one.source_id in only]
     found: dict[str, Conformance] = {}
     for records in RECORDS:

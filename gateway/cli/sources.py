@@ -41,7 +41,7 @@ def listing(known: Catalogue, *, province: str = "", kind: RecordKind | None = N
     if not provinces:
         codes = ", ".join(f"{one.code} {one.slug}" for one in known.provinces.values())
         raise GatewayError(f"Không có tỉnh này · no such province. One of: {codes}.")
-    systems = [one for each in provinces for one in each.sources if kind in {None, one.kind}]
+    systems = [one for each in provinces for one in each.systems if kind in {None, one.kind}]
     is_whole = not province and kind is None
     spoken = {one.dialect.name for one in systems}
     dialects = [one for one in known.dialects.values() if is_whole or one.name in spoken]
@@ -69,7 +69,7 @@ def _province(one: Province) -> dict[str, Any]:
         "wards": one.counts.wards,
         "special_zones": one.counts.special_zones,
         "former_provinces": [former.code for former in one.formers],
-        "systems": len(one.sources),
+        "systems": len(one.systems),
         "steward_office": one.steward_office.name,
         "residence_office": one.residence_office.name,
     }
@@ -83,7 +83,7 @@ def _formers(province: Province) -> Listed:
             "name": one.name,
             "communes": one.communes,
             "province_code": province.code,
-            "systems": [source.source_id for source in province.sources if source.former_province_code == one.code],
+            "systems": [source.source_id for source in province.systems if source.former_province_code == one.code],
         }
         for one in province.formers
     ]

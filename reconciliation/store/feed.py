@@ -304,8 +304,10 @@ def report(
     with engine.begin() as connection:
         _granted(connection, consumer_id, on)
         acknowledged = _acknowledged(connection, consumer_id, for_update=True)
-        for cursor in (acknowledged, read_at or acknowledged):
-            _check_epoch(cursor, _head(connection))  # the numbers it names may be other changes by now
+        newest = _head(connection)
+        _check_epoch(acknowledged, newest)  # the numbers it names may be other changes by now
+        if read_at is not None:
+            _check_cursor(read_at, newest)
         if any(not 0 < outcome.feed_seq <= acknowledged.sequence for outcome in outcomes):
             raise RejectedRequestError(
                 "OUTCOME_INVALID",

@@ -148,7 +148,7 @@ def test_province_agrees_with_the_unit_tables(page: Path) -> None:
 def test_province_has_every_kind_of_system_of_each_former_province(page: Path) -> None:
     province = load().provinces[page.stem.partition("-")[0]]
 
-    systems = {(source.former_province_code, source.kind) for source in province.sources}
+    systems = {(source.former_province_code, source.kind) for source in province.systems}
 
     assert systems == {(former.code, kind) for former in province.formers for kind in RecordKind}
 
@@ -161,7 +161,7 @@ def test_the_whole_country_is_declared() -> None:
     assert set(catalogue.provinces) == provinces
     assert len(provinces) == 34
     assert len({former.code for former in formers}) == len({former.slug for former in formers}) == 63
-    assert len(catalogue.sources) == 189
+    assert sum(len(province.systems) for province in catalogue.provinces.values()) == 189
 
 
 @each_page

@@ -25,7 +25,7 @@ from tests.gateway.conftest import NOW, Serve
 from tests.reconciliation.store.changes import published, write
 
 FEED = feed_pb2.DESCRIPTOR.services_by_name["FeedService"]
-WITH_A_CURSOR = {"Fetch", "Watch", "Acknowledge", "Replay"}
+WITH_A_CURSOR = {"Fetch", "Watch", "Acknowledge", "Report", "Replay"}
 WITH_DATA = {"Fetch", "Watch", "DownloadSnapshot"}
 GRANTED: dict[str, dict[str, list[str]]] = json.loads(
     (Path(__file__).parents[1] / "reconciliation" / "store" / "granted_fields.json").read_text(encoding="utf-8")
@@ -39,6 +39,7 @@ def calls(client: FeedClient, cursor: str) -> dict[str, Callable[[], Awaitable[A
         "Fetch": lambda: client.fetch(cursor),
         "Watch": lambda: anext(client.stream(cursor, until_current=True)),
         "Acknowledge": lambda: client.acknowledge(cursor),
+        "Report": lambda: client.report([], cursor=cursor),
         "Replay": lambda: client.replay(cursor, reason="tested"),
     }
 

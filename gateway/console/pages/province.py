@@ -76,7 +76,7 @@ def _show(visit: Visit, page: Province, *, mistakes: dict[str, str] | None = Non
         "systems": [
             {"source": source, "sent": sent.get(source.source_id), "heard": heard[source.source_id],
              "state": HEARD[heard[source.source_id].state.value]}
-            for source in page.sources
+            for source in page.systems
         ],
         "batches": batches,
         "findings": [

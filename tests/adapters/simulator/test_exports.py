@@ -17,7 +17,7 @@ from adapters.simulator.rendering import carried
 from adapters.simulator.writers import write, write_arrow
 from tests.adapters.simulator.conftest import PROVINCES, SEED
 
-SOURCES = sorted(source.source_id for code in PROVINCES for source in load_catalogue().provinces[code].sources)
+SOURCES = sorted(source.source_id for code in PROVINCES for source in load_catalogue().provinces[code].systems)
 
 
 def both_phases(country: Country, source_id: str) -> list[tuple[ExportFile, pa.Table]]:

@@ -23,7 +23,8 @@ from adapters.simulator.verdicts import VERDICTS, spoiling
 SEED, RECORDS_PER_SYSTEM = 19_2025, 70
 RATES_BY_NAME = {"usual": RATES, "heavy": HEAVY}
 
-each_system = pytest.mark.parametrize("source_id", sorted(load().sources))
+SYSTEMS = sorted(source.source_id for province in load().provinces.values() for source in province.systems)
+each_system = pytest.mark.parametrize("source_id", SYSTEMS)
 each_rates = pytest.mark.parametrize("rates", RATES_BY_NAME)
 
 Sent = tuple[pa.Table, Normalised]
@@ -33,7 +34,7 @@ Finding = tuple[int, str, str]  # row, the source's column, code
 @cache
 def country_of(province: str, rates: Rates) -> Country:
     """One province alone, the same for all its systems."""
-    systems = len(load().provinces[province].sources)
+    systems = len(load().provinces[province].systems)
     return simulate(SEED, RECORDS_PER_SYSTEM * systems, (province,), rates=rates)
 
 
@@ -208,7 +209,7 @@ def test_every_fault_has_a_verdict_with_a_known_code() -> None:
 
 def test_every_fault_occurs_somewhere_in_the_country() -> None:
     seen = Fault(0)
-    for source_id in load().sources:
+    for source_id in SYSTEMS:
         for held, _ in sent(source_id, "heavy"):
             seen |= Fault(int(np.bitwise_or.reduce(held["faults"].to_numpy(), initial=0)))
 

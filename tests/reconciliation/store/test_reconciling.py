@@ -146,10 +146,10 @@ def test_of_two_runs_at_once_one_works_and_the_other_skips(province, monkeypatch
     reading, skipped = threading.Event(), threading.Event()
     real = reconciling.read
 
-    def slow_read(*arguments):
+    def slow_read(*arguments, **options):
         reading.set()
         assert skipped.wait(30)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(reconciling, "read", slow_read)
     with ThreadPoolExecutor(1) as pool:
@@ -181,8 +181,8 @@ def test_what_happens_between_reading_and_writing_is_taken_up_by_the_next_run(pr
     two_units, unknown = province.case(CaseKind.TWO_UNITS_ONE_PERSON), province.case(CaseKind.UNKNOWN_UNIT)
     real = reconciling.read
 
-    def read_and_then(*arguments):
-        standing = real(*arguments)
+    def read_and_then(*arguments, **options):
+        standing = real(*arguments, **options)
         monkeypatch.undo()
         province.push(YEN_BAI, person("A", source_version=2, unit_code="02671"))
         province.judge(two_units, Decision.KEEP)
