@@ -245,9 +245,9 @@ class Airflow:
         self.stop()
 
     def _set_pool(self, name: str, slots: int) -> None:
-        pool = {"name": name, "slots": slots, "include_deferred": False}
+        pool = {"slots": slots, "include_deferred": False}
         try:
-            self._request("POST", "/api/v2/pools", pool)
+            self._request("POST", "/api/v2/pools", {"name": name} | pool)
         except HTTPError as error:
             if error.code != 409:  # it is there, of this release or of another
                 raise

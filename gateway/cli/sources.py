@@ -42,6 +42,7 @@ def listing(known: Catalogue, *, province: str = "", kind: RecordKind | None = N
         codes = ", ".join(f"{one.code} {one.slug}" for one in known.provinces.values())
         raise GatewayError(f"Không có tỉnh này · no such province. One of: {codes}.")
     systems = [one for each in provinces for one in each.systems if kind in {None, one.kind}]
+    registers = [one for each in known.provinces.values() for one in each.systems]
     is_whole = not province and kind is None
     spoken = {one.dialect.name for one in systems}
     dialects = [one for one in known.dialects.values() if is_whole or one.name in spoken]
@@ -49,7 +50,7 @@ def listing(known: Catalogue, *, province: str = "", kind: RecordKind | None = N
         "provinces": [_province(one) for one in provinces],
         "former_provinces": [former for one in provinces for former in _formers(one)],
         "systems": [_system(one) for one in systems],
-        "dialects": [_dialect(one, known.sources.values()) for one in dialects],
+        "dialects": [_dialect(one, registers) for one in dialects],
     }
 
 

@@ -1,9 +1,11 @@
 """`lienthong status`: where one update is, or what was found in a batch."""
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -54,7 +56,7 @@ def command(
             raise typer.BadParameter("--watch: --source | --receipt --row")
         following = _watch(address, shown, source=source, receipt=receipt, row=row or 0, resume=resume, as_json=as_json)
         with suppress(KeyboardInterrupt):
-            asyncio.run(following)
+            asyncio.run(_until_stopped(following))
         return
     if (receipt is None) == (not (source and record)):
         raise typer.BadParameter("--receipt [--row] | --source --record")
@@ -73,6 +75,14 @@ def command(
         _show_status(found, as_json=as_json)
     else:
         _show_findings(found, as_json=as_json)
+
+
+async def _until_stopped(following: Coroutine[Any, Any, None]) -> None:
+    """Follow until Ctrl-C. The loop's own handler wakes it from waiting for an answer, which Python's may not do."""
+    task = asyncio.ensure_future(following)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def _watch(
