@@ -18,6 +18,7 @@ def configured() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logs.configure(service_name="lienthong", owns_process=False)  # the usual name and level, for who comes next
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
