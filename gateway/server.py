@@ -93,7 +93,7 @@ async def running(
     try:
         secret = await pools.store(feed.cursor_secret)
         policy = CallPolicy(help_url=settings.help_url, shares=Shares(settings))
-        server = grpc.aio.server(interceptors=[*gatekeepers, policy], options=_options(settings))
+        server = grpc.aio.server(interceptors=[*gatekeepers, policy], options=grpc_options(settings))
         known = KnownGrants(lambda: pools.store(grants.standing), clock=clock, interval_seconds=settings.grants_seconds)
         intake = IntakeService(catalogue, pools, settings, clock, known, signatures.of_settings(settings))
         units = UnitsService(pools, clock, await pools.store(unit_events.tables_known))
@@ -140,7 +140,8 @@ async def running(
         pools.shutdown()
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    """How gRPC is to hold its connections and calls, by gRPC's own names."""
     return [
         ("grpc.max_receive_message_length", caps.MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", caps.MAX_MESSAGE_BYTES),

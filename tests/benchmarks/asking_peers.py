@@ -16,6 +16,7 @@ import numpy as np
 import psycopg
 
 from gateway.calls import CallPolicy
+from gateway.server import grpc_options
 from gateway.settings import Settings
 from gateway.shares import Shares
 from gateway.v1 import status_pb2, status_pb2_grpc
@@ -75,7 +76,9 @@ class Echo(status_pb2_grpc.StatusServiceServicer):
 async def echo() -> None:
     """A server with the gateway's own policy for calls."""
     settings = Settings(calls_per_second=1_000_000)
-    server = grpc.aio.server(interceptors=[CallPolicy(help_url="", shares=Shares(settings))])
+    server = grpc.aio.server(
+        interceptors=[CallPolicy(help_url="", shares=Shares(settings))], options=grpc_options(settings)
+    )
     status_pb2_grpc.add_StatusServiceServicer_to_server(Echo(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
