@@ -31,7 +31,7 @@ _KINDS = tuple(str(kind) for kind in CaseKind)
 _CASES = """
 INSERT INTO "case" (fingerprint, kind, province_code, owner, opened_at, deadline, obsolete_since, record_keys, evidence)
 SELECT md5(n::text) || md5(n::text), (CAST(:kinds AS text[]))[1 + n % :kind_count],
-    (CAST(:provinces AS text[]))[1 + (n * 7919 / 13) % :province_count], '15/steward', :now,
+    (CAST(:provinces AS text[]))[1 + abs(hashint8(n)::bigint) % :province_count], '15/steward', :now,
     :now + make_interval(hours => (n * 104729 % 240)::int - 48), CASE WHEN n > :open THEN CAST(:now AS timestamptz) END,
     ARRAY['yen-bai.population|' || 2 * n, 'yen-bai.population|' || 2 * n + 1],
     jsonb_build_object('weight', n % 400 / 100.0, 'reason', 'below_threshold', 'sides', jsonb_build_array(0, 1))
