@@ -49,7 +49,7 @@ def test_a_client_that_pings_more_often_is_told_so(engine: sa.Engine) -> None:
 
 
 def test_the_client_pings_less_often_than_the_gateway_allows() -> None:
-    allowed = dict(server._options(Settings()))["grpc.http2.min_ping_interval_without_data_ms"]
+    allowed = dict(server.grpc_options(Settings()))["grpc.http2.min_ping_interval_without_data_ms"]
 
     assert connect_option("grpc.keepalive_time_ms") >= 2 * allowed
 
