@@ -1,1 +1,1 @@
-"""PostgreSQL: the only place that writes a query. Tables in tables.py; every other module is one concern's queries."""
+"""PostgreSQL: the only place that writes a query. Tables in tables/; every other module is one concern's queries."""
