@@ -60,11 +60,7 @@ def speak(
         published=standing.golden[RecordKind.INSURANCE],
         given={"namespace": standing.namespace},
     )
-    members = {
-        RecordKind.PERSON: select(_PERSON_MEMBERS, MEMBERS, persons=placed[RecordKind.PERSON], assignment=assignment),
-        RecordKind.HOUSEHOLD: select(_HOUSEHOLD_MEMBERS, MEMBERS, households=households, identities=identities),
-        RecordKind.INSURANCE: books.select(MEMBERS.names),
-    }
+    members = _members(placed, books, assignment=assignment, identities=identities)
     persons = select(
         _PERSONS_SPEAK,
         spoken_schema(RecordKind.PERSON),
@@ -101,6 +97,16 @@ def speak(
     }
     replaced = select(_REPLACED_BOOKS, _REPLACED, books=books)
     return Spoken(spoken=spoken, members=members, books=books, replaced_books=replaced)
+
+
+def _members(placed: Tables, books: pa.Table, *, assignment: pa.Table, identities: pa.Table) -> Tables:
+    """MEMBERS by kind."""
+    persons, households = placed[RecordKind.PERSON], placed[RecordKind.HOUSEHOLD]
+    return {
+        RecordKind.PERSON: select(_PERSON_MEMBERS, MEMBERS, persons=persons, assignment=assignment),
+        RecordKind.HOUSEHOLD: select(_HOUSEHOLD_MEMBERS, MEMBERS, households=households, identities=identities),
+        RecordKind.INSURANCE: books.select(MEMBERS.names),
+    }
 
 
 def contested(published: pa.Table, *, members: pa.Table, spoken: pa.Table) -> pa.Table:

@@ -39,8 +39,31 @@ def of_applied(engine: sa.Engine, *, since: datetime, until: datetime) -> list[A
 
 def read(connection: sa.Connection, *, since: datetime, until: datetime) -> list[Age]:
     """As `of_applied`, in the caller's transaction."""
+    ended = _ended(since, until)
+    longest = _hops_that_took_longest(ended)
+    age = _seconds(ended.c.applied_at - ended.c.exported_at)
+    whole = (
+        sa.select(
+            ended.c.province_code,
+            sa.func.count().label("updates"),
+            sa.func.percentile_cont(0.5).within_group(age).label("median_seconds"),
+            sa.func.percentile_cont(0.95).within_group(age).label("p95_seconds"),
+        )
+        .group_by(ended.c.province_code)
+        .subquery("whole")
+    )
+    query = (
+        sa.select(whole, longest.c.hop, sa.func.coalesce(longest.c.share, 0.0).label("hop_share"))
+        .join(longest, sa.and_(longest.c.province_code == whole.c.province_code, longest.c.place == 1))
+        .order_by(whole.c.province_code)
+    )
+    return [Age(**{**row, "hop_share": float(row["hop_share"])}) for row in connection.execute(query).mappings()]
+
+
+def _ended(since: datetime, until: datetime) -> sa.CTE:
+    """The updates that were applied in that time: exported, landed and applied when."""
     exported = sa.func.timezone(VIETNAM.key, sa.cast(batch.c.exported_on, sa.DateTime))
-    ended = (
+    return (
         sa.select(
             update_move.c.record_id,
             update_state.c.province_code,
@@ -55,6 +78,10 @@ def read(connection: sa.Connection, *, since: datetime, until: datetime) -> list
         .group_by(update_move.c.record_id, update_state.c.province_code)
         .cte("ended")
     )
+
+
+def _hops_that_took_longest(ended: sa.CTE) -> sa.Subquery:
+    """By province and place: where its updates spent their time together, and which share of it."""
     before = sa.func.lag(update_move.c.moved_at).over(
         partition_by=update_move.c.record_id, order_by=update_move.c.move_id
     )
@@ -73,38 +100,20 @@ def read(connection: sa.Connection, *, since: datetime, until: datetime) -> list
         _seconds(ended.c.landed_at - ended.c.exported_at).label("took"),
     )
     hops = sa.union_all(steps, lines).subquery("hops")
-    spent = sa.select(hops.c.province_code, hops.c.hop, sa.func.sum(hops.c.took).label("took"))
-    spent_by = spent.group_by(hops.c.province_code, hops.c.hop).cte("spent")
-    longest = (
-        sa.select(
-            spent_by.c.province_code,
-            spent_by.c.hop,
-            (
-                spent_by.c.took
-                / sa.func.nullif(sa.func.sum(spent_by.c.took).over(partition_by=spent_by.c.province_code), 0)
-            ).label("share"),
-            sa.func.row_number()
-            .over(partition_by=spent_by.c.province_code, order_by=(spent_by.c.took.desc(), spent_by.c.hop))
-            .label("place"),
-        )
+    spent = (
+        sa.select(hops.c.province_code, hops.c.hop, sa.func.sum(hops.c.took).label("took"))
+        .group_by(hops.c.province_code, hops.c.hop)
+        .cte("spent")
+    )
+    together = sa.func.sum(spent.c.took).over(partition_by=spent.c.province_code)
+    return sa.select(
+        spent.c.province_code,
+        spent.c.hop,
+        (spent.c.took / sa.func.nullif(together, 0)).label("share"),
+        sa.func.row_number()
+        .over(partition_by=spent.c.province_code, order_by=(spent.c.took.desc(), spent.c.hop))
+        .label("place"),
     ).subquery("longest")
-    age = _seconds(ended.c.applied_at - ended.c.exported_at)
-    whole = (
-        sa.select(
-            ended.c.province_code,
-            sa.func.count().label("updates"),
-            sa.func.percentile_cont(0.5).within_group(age).label("median_seconds"),
-            sa.func.percentile_cont(0.95).within_group(age).label("p95_seconds"),
-        )
-        .group_by(ended.c.province_code)
-        .subquery("whole")
-    )
-    query = (
-        sa.select(whole, longest.c.hop, sa.func.coalesce(longest.c.share, 0.0).label("hop_share"))
-        .join(longest, sa.and_(longest.c.province_code == whole.c.province_code, longest.c.place == 1))
-        .order_by(whole.c.province_code)
-    )
-    return [Age(**{**row, "hop_share": float(row["hop_share"])}) for row in connection.execute(query).mappings()]
 
 
 def _seconds(interval: sa.ColumnElement[object]) -> sa.ColumnElement[float]:

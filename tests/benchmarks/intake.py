@@ -50,7 +50,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     options = commands.add_parser("intake", help="durable intake against COPY and a peer")
     options.add_argument("--json", type=Path, help="write the figures here as well")
     options.add_argument("--turns", type=int, default=5)
-    options.add_argument("--stored", type=int, default=1_000_000, help="rows in the larger store of the flatness part")
+    options.add_argument("--stored", type=int, default=10_000_000, help="rows in the larger store of the flatness part")
     options.add_argument("--only", choices=["copy", "dlt", "flat"], nargs="*", default=["copy", "dlt", "flat"])
 
 
