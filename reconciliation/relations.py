@@ -8,6 +8,7 @@ import pyarrow as pa
 
 THREADS = 2
 MEMORY = "2GB"
+_FEW = 20_000  # rows in all: to wake a second thread for so few takes longer than what it would do
 
 
 def select(
@@ -17,7 +18,7 @@ def select(
 
     The query says how its rows are ordered.
     """
-    connection = _engine().cursor()
+    connection = _engine(1 if sum(table.num_rows for table in tables.values()) < _FEW else THREADS).cursor()
     try:
         for name, table in tables.items():
             connection.register(name, table)
@@ -27,6 +28,6 @@ def select(
 
 
 @cache
-def _engine() -> duckdb.DuckDBPyConnection:
-    """One engine a process; each query has a connection, and so names, of its own."""
-    return duckdb.connect(":memory:", config={"threads": str(THREADS), "memory_limit": MEMORY})
+def _engine(threads: int) -> duckdb.DuckDBPyConnection:
+    """One engine a process and number of threads; each query has a connection, and so names, of its own."""
+    return duckdb.connect(":memory:", config={"threads": str(threads), "memory_limit": MEMORY})
