@@ -105,7 +105,8 @@ async def running(
         registries = FeedService(pools, clock, secret, known, settings, published)
         feed_pb2_grpc.add_FeedServiceServicer_to_server(registries, server)
         units_pb2_grpc.add_UnitsServiceServicer_to_server(units, server)
-        stewardship_pb2_grpc.add_StewardshipServiceServicer_to_server(StewardshipService(pools, clock, known), server)
+        stewards = StewardshipService(pools, clock, known, catalogue)
+        stewardship_pb2_grpc.add_StewardshipServiceServicer_to_server(stewards, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
             names = (INTAKE, STATUS, FEED, UNITS, STEWARDSHIP, HEALTH, reflection.SERVICE_NAME)

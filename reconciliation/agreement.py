@@ -13,7 +13,7 @@ from reconciliation import review
 from reconciliation.desk import Steward
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Case, Decision
-from reconciliation.store import cases, second_reviews
+from reconciliation.store import cases, judgements, second_reviews
 from reconciliation.store.engine import Engine, transaction
 
 ONE_IN = 20
@@ -79,7 +79,7 @@ def answer(
     an answer that the kind of case does not take.
     """
     with transaction(engine) as connection:
-        found = cases.find_judgement(connection, judgement_id)
+        found = judgements.find(connection, judgement_id)
         case = None if found is None else cases.find_case_of(connection, found[0].fingerprint)
         if found is None or case is None or not steward.sees(case):
             raise RejectedRequestError(
@@ -96,7 +96,7 @@ def answer(
 def mark_known(engine: Engine, judgement_id: int, *, by: str, now: datetime) -> None:
     """Say that a judgement is known to be right: every steward is asked its case once."""
     with transaction(engine) as connection:
-        if cases.find_judgement(connection, judgement_id) is None:
+        if judgements.find(connection, judgement_id) is None:
             raise RejectedRequestError(
                 "JUDGEMENT_UNKNOWN", f"There is no judgement {judgement_id}.", next_step="look at the case's history."
             )

@@ -82,6 +82,19 @@ def derive(connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
 
     `records` has the schema RECORDS; its order does not matter. Raises FatalPoolError when it is something else.
     """
+    for name, table in entered(records).items():
+        connection.register(name, table)
+    for statement in _DERIVE:
+        connection.execute(statement)
+    connection.unregister("incoming")
+    connection.unregister("names")
+
+
+def entered(records: pa.Table) -> dict[str, pa.Table]:
+    """What `derive` reads of a pool: `incoming`, the records by key, and `names`, each different name taken apart.
+
+    Raises FatalPoolError when `records` is no pool.
+    """
     ordered = pool_of(records, RECORDS)
     columns = ("full_name", *(f"{role}_name" for role in KIN))
     names = pa.chunked_array([chunk for column in columns for chunk in ordered[column].chunks], pa.string())
@@ -91,17 +104,14 @@ def derive(connection: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
         indices = encoded.indices.slice(place * ordered.num_rows, ordered.num_rows)
         ordered = ordered.append_column(f"{column}_as", indices)
     spelled_as = pa.array(np.arange(distinct.num_rows, dtype=np.int32))
-    connection.register("incoming", ordered)
-    connection.register(
-        "names",
-        distinct.rename_columns([f"{name}_words" for name in distinct.column_names]).append_column(
-            "spelled_as", spelled_as
-        ),
-    )
-    for statement in _DERIVE:
-        connection.execute(statement)
-    connection.unregister("incoming")
-    connection.unregister("names")
+    names_apart = distinct.rename_columns([f"{name}_words" for name in distinct.column_names])
+    return {"incoming": ordered, "names": names_apart.append_column("spelled_as", spelled_as)}
+
+
+def derived_sql() -> str:
+    """`derive` as one query over what `entered` gives."""
+    tables = [made.partition(" temp table ")[2].partition(" as\n") for made in (_SPELLED, _DERIVED, _CHECKED)]
+    return f"with {', '.join(f'{name} as ({query})' for name, _, query in tables)} from derived"
 
 
 def tally(connection: duckdb.DuckDBPyConnection) -> None:

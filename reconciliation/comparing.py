@@ -42,6 +42,7 @@ class Veto:
     vi: str
     en: str
     parts: bool = True  # the two may not share a subject by way of others either
+    is_by_label: bool = False  # it rests on what labels pairs in teaching, and says nothing where that is not stated
 
 
 def level_sql(comparison: Comparison) -> str:

@@ -188,8 +188,20 @@ CATALOGUE: Mapping[CaseKind, Conflict] = MappingProxyType(
             evidence_vi="các trường đề nghị sửa",
             evidence_en="the fields to be corrected",
         ),
+        CaseKind.POISONED: Conflict(
+            gravity=Gravity.MEDIUM,
+            vi="Một quy tắc đối soát hỏng trên bản ghi này; bản ghi được tách riêng, các bản ghi khác vẫn đi tiếp.",
+            en="A rule of reconciling breaks on the record; it was set aside, and the others go on.",
+            question_vi="Quy tắc hỏng trên bản ghi: quy tắc đã sửa thì xử lý lại (keep), hay bỏ bản ghi (withdraw)?",
+            question_en="A rule breaks on the record: is it mended and the record tried again (keep), or withdrawn?",
+            evidence_vi="loại lỗi và nơi quy tắc hỏng, phiên bản, biên nhận và dòng (từ 0) của bản ghi",
+            evidence_en="the kind of error and where the rule broke, the version, its receipt and row (from 0)",
+        ),
     }
 )
+
+# Kinds that no data raise as long as the software is right: a run over a whole country shows none of them.
+OF_BROKEN_RULES = frozenset({CaseKind.POISONED})
 
 
 def render_markdown() -> str:

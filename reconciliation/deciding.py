@@ -120,10 +120,13 @@ def score(
     """Weigh the pairs of the table `compared`, and those that were judged; tables as for `link`."""
     for name, pairs in (("joined", must_link), ("parted", cannot_link), ("standing", standing)):
         _judge(connection, name, pairs)
+    found = connection.sql(_found_sql(model, linkage)).to_arrow_table()
+    is_judged = must_link is not None and must_link.num_rows > 0  # the comparison is long to plan, even for no pair
+    judged = connection.sql(_judged_sql(model, linkage)).to_arrow_table() if is_judged else found.slice(0, 0)
     return Scored(
         keys=connection.sql("select record_key from candidates order by row").to_arrow_table()["record_key"],
-        found=connection.sql(_found_sql(model, linkage)).to_arrow_table(),
-        judged=connection.sql(_judged_sql(model, linkage)).to_arrow_table(),
+        found=found,
+        judged=judged,
         parted=connection.sql("select one, other from parted order by all").to_arrow_table(),
     )
 

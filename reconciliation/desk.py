@@ -109,6 +109,19 @@ class Listed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a province is asked about the records of one of its sources: `record_ids` are that source's own."""
+
+    case_id: int
+    kind: CaseKind
+    record_ids: tuple[str, ...]
+    asked_at: datetime
+    answer_by: datetime
+    reason_code: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Touch:
     """Something somebody did with a case besides deciding it. `words` may name people."""
 

@@ -90,10 +90,14 @@ HOLDS: dict[CaseKind, State] = {
     CaseKind.DUPLICATE_HAMLET: State.AWAITING_STEWARD,
     CaseKind.UNSIGNED_EVENT: State.AWAITING_STEWARD,
     CaseKind.CITIZEN_CORRECTION: State.AWAITING_STEWARD,
+    CaseKind.POISONED: State.AWAITING_STEWARD,
 }
 
-# Cases that no run raises: they come from a registry's outcome and from deadlines, and end with those.
-NOT_OF_A_RUN = frozenset({CaseKind.REFUSED_BY_REGISTRY, CaseKind.MISSING_VERSION, CaseKind.UNSIGNED_EVENT})
+# Cases that no run raises by what it finds in records: they come from a registry's outcome, from deadlines and from
+# rules that break, and end with those.
+NOT_OF_A_RUN = frozenset(
+    {CaseKind.REFUSED_BY_REGISTRY, CaseKind.MISSING_VERSION, CaseKind.UNSIGNED_EVENT, CaseKind.POISONED}
+)
 
 
 def unplaced(placements: pa.Table) -> pa.Table:

@@ -148,9 +148,11 @@ NAME = Comparison(
 )
 
 
-def _rarity(name: str, *, of: str, missing: str, steps: tuple[int, ...], vi: str, en: str) -> Comparison:
+def _rarity(
+    name: str, *, of: str, missing: str, steps: tuple[int, ...], vi: str, en: str, which: str = "greatest"
+) -> Comparison:
     """How many records of the pool share what the two agree on: the more do, the less it says."""
-    most = f"greatest(coalesce(l.{of}, 0), coalesce(r.{of}, 0))"
+    most = f"{which}(coalesce(l.{of}, 0), coalesce(r.{of}, 0))"
     return Comparison(
         name=name,
         vi=f"độ hiếm của {vi}",
@@ -177,12 +179,12 @@ RARITY = _rarity(
     "rarity",
     of="namesakes",
     missing=_NAMED,
-    steps=(2, 3, 4, 6, 12, 24, 48),
+    steps=(2, 3, 4, 6, 12, 24, 48, 96),
     vi="họ tên và năm sinh",
     en="name and birth year",
 )
 BEARERS = _rarity(
-    "bearers", of="bearers", missing=_NAMED, steps=(2, 4, 8, 16, 32, 64, 128, 512), vi="họ tên", en="name"
+    "bearers", of="bearers", missing=_NAMED, steps=(2, 4, 8, 16, 32, 64, 128, 512, 2048), vi="họ tên", en="name"
 )
 NEIGHBOURS = _rarity(
     "neighbours",
@@ -196,9 +198,32 @@ DATE_RARITY = _rarity(
     "date_rarity",
     of="datemates",
     missing="l.dated = r.dated",
-    steps=(2, 3, 4, 6, 12, 24),
+    steps=(2, 3, 4, 6, 12, 24, 48),
     vi="tên và ngày sinh",
     en="given name and birth date",
+)
+# Of two names that differ, one that hardly anybody bears is a slip of the other rather than a name; and of a slip
+# nobody knows whose it is where many bear the other. Names that differ in more are no slips.
+_NAMED_OTHERWISE = (
+    "l.name_set <> r.name_set and l.initials = r.initials "
+    "and (l.given_bare = r.given_bare or l.before_given_bare = r.before_given_bare)"
+)
+SPELLINGS = _rarity(
+    "spellings",
+    of="bearers",
+    missing=_NAMED_OTHERWISE,
+    steps=(2, 4, 8, 16, 32, 64, 128),
+    vi="họ tên hiếm hơn trong hai họ tên khác nhau",
+    en="the rarer of two names that differ",
+    which="least",
+)
+RIVALS = _rarity(
+    "rivals",
+    of="namesakes",
+    missing=_NAMED_OTHERWISE,
+    steps=(2, 3, 4, 6, 12, 24, 48),
+    vi="họ tên thường gặp hơn trong hai họ tên khác nhau, cùng năm sinh",
+    en="the commoner of two names that differ, and birth year",
 )
 
 BIRTH = Comparison(
@@ -309,6 +334,8 @@ INSURANCE_NUMBER = Comparison(
     ),
 )
 
+_RENAMED = -3.0
+_MOVED = -6.0  # people move within a commune, whether or not those who taught the weights did
 PLACE = Comparison(
     name="place",
     vi="nơi cư trú",
@@ -321,7 +348,29 @@ PLACE = Comparison(
             vi="cùng thôn, tổ trong một xã",
             en="same hamlet of one commune",
         ),
+        # Hamlets are names, and are renamed sooner than people move.
+        Level(
+            name="other_hamlet",
+            when="l.hamlet <> r.hamlet and l.former_unit = r.former_unit",
+            floor=_RENAMED,
+            vi="cùng xã cũ, thôn, tổ khác tên",
+            en="same former commune, hamlets of other names",
+        ),
         Level(name="former_unit", when="l.former_unit = r.former_unit", vi="cùng xã cũ", en="same former commune"),
+        Level(
+            name="other_former_unit",
+            when="l.unit = r.unit and l.former_unit <> r.former_unit",
+            floor=_MOVED,
+            vi="cùng xã hiện nay, khác xã cũ",
+            en="same commune of today, two former ones",
+        ),
+        Level(
+            name="other_hamlet_of_unit",
+            when="l.unit = r.unit and l.hamlet <> r.hamlet",
+            floor=_RENAMED,
+            vi="cùng xã hiện nay, thôn, tổ khác tên",
+            en="same commune of today, hamlets of other names",
+        ),
         Level(name="unit", when="l.unit = r.unit", vi="cùng xã hiện nay", en="same commune of today"),
         Level(name="different", when="true", vi="khác xã", en="different communes"),
     ),
@@ -437,6 +486,6 @@ SYSTEMS = Comparison(
 )
 
 COMPARISONS: tuple[Comparison, ...] = (
-    PERSONAL_NUMBER, NAME, RARITY, BEARERS, NEIGHBOURS, DATE_RARITY, BIRTH, SEX, CMND, INSURANCE_NUMBER, PLACE,
-    HOUSEHOLD, FATHER, MOTHER, SPOUSE, SYSTEMS,
+    PERSONAL_NUMBER, NAME, RARITY, BEARERS, SPELLINGS, RIVALS, NEIGHBOURS, DATE_RARITY, BIRTH, SEX, CMND,
+    INSURANCE_NUMBER, PLACE, HOUSEHOLD, FATHER, MOTHER, SPOUSE, SYSTEMS,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from reconciliation.errors import LeftAloneError, RejectedRequestError
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, Decision, Judgement
 from reconciliation.reasons import OTHER, OtherReason
-from reconciliation.store import cases, unit_events, works
+from reconciliation.store import asking, cases, judgements, unit_events, works
 from reconciliation.store.engine import Connection, Engine, transaction
 from reconciliation.works import MOST, Audit, Preview, Work, WorkItem
 
@@ -80,7 +80,10 @@ def approve(engine: Engine, work_id: int, *, steward: Steward, now: datetime) ->
 
 
 def run(engine: Engine, work_id: int, *, now: datetime) -> Work:
-    """Do what is left of a work. Cut off anywhere and run again, by several at once, it comes to the same end."""
+    """Do what is left of a work. Cut off anywhere and run again, by several at once, it comes to the same end.
+
+    What somebody else holds meanwhile stays pending, and is taken up by the next run after they have let it go.
+    """
     while run_some(engine, work_id=work_id, now=now):
         pass
     return find(engine, work_id)
@@ -89,7 +92,7 @@ def run(engine: Engine, work_id: int, *, now: datetime) -> Work:
 def run_some(engine: Engine, *, work_id: int | None = None, now: datetime) -> int:
     """Do the next BATCH cases of a work, or of whichever may run, in one transaction; return how many there were."""
     with transaction(engine) as connection:
-        taken = works.pending(connection, work_id=work_id, limit=BATCH)
+        taken = works.pending(connection, work_id=work_id, limit=BATCH, now=now)
         for item in taken:
             judged: int | None = None
             refused: str | None = None
@@ -99,6 +102,8 @@ def run_some(engine: Engine, *, work_id: int | None = None, now: datetime) -> in
                 attempt.commit()
             except RejectedRequestError as error:
                 attempt.rollback()
+                if error.reason == "CASE_HELD":  # claimed since it was looked for: its turn comes with the lease's end
+                    continue
                 refused = error.reason
             works.note(connection, item.work_id, item.case_id, judgement_id=judged, refused=refused, now=now)
         return len(taken)
@@ -183,7 +188,7 @@ def _preview(connection: Connection, judgement_id: int, *, steward: Steward, now
         case,
         judgement,
         steward,
-        takes_two=case.kind in review.NEEDS_APPROVAL,
+        takes_two=case.kind in review.NEEDS_APPROVAL or turns.moves_across_borders(case, judgement.decision),
         province_code=lies_in,
         now=now,
     )
@@ -191,7 +196,7 @@ def _preview(connection: Connection, judgement_id: int, *, steward: Steward, now
 
 
 def _standing(connection: Connection, judgement_id: int, steward: Steward) -> tuple[Judgement, Case]:
-    found = cases.find_judgement(connection, judgement_id)
+    found = judgements.find(connection, judgement_id)
     case = None if found is None else cases.find_case_of(connection, found[0].fingerprint)
     if found is None or case is None or not steward.sees(case):
         raise RejectedRequestError(
@@ -222,7 +227,7 @@ def _do(connection: Connection, work_id: int, case_id: int, value: str | None, v
             now=now,
         )
         return reversal.judgement_id
-    origin = cases.find_judgement(connection, found.judgement_id)
+    origin = judgements.find(connection, found.judgement_id)
     if origin is None or origin[1]:
         raise LeftAloneError("ORIGIN_REVERSED", "Its judgement was taken back.", next_step="decide it anew.")
     said = review.Proposal(
@@ -234,6 +239,9 @@ def _do(connection: Connection, work_id: int, case_id: int, value: str | None, v
         approver=found.approver,
     )
     judgement = review.judge_within(connection, case_id, said, version=version, now=now)
+    # Asked once the case is locked; what was judged is rolled back with the refusal.
+    if asking.was_asked(connection, case_id, since=found.started_at):
+        raise LeftAloneError("PROVINCE_ASKED", "Its province was asked meanwhile.", next_step="read the answer.")
     if judgement.needs_approval and judgement.approved_by is None:
         raise LeftAloneError("TAKES_TWO", "It takes a second person of its own.", next_step="decide it alone.")
     return judgement.judgement_id

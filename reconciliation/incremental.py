@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from reconciliation.blocking import BLOCKS, TOUCHED_PAIRS_SQL, postings_sql
 from reconciliation.candidates import ANY
 from reconciliation.deciding import NUMBERS, PAIRS, Linked, Scored, conclude, score
-from reconciliation.indexing import index, stated
+from reconciliation.indexing import index, stated, unsigned
 from reconciliation.linkage import Linkage
-from reconciliation.nearby import HELD_PAIRS, JUDGED, PARTED, Delta, Held, Judged, Nearby, find_nearby, whole
+from reconciliation.nearby import HELD_PAIRS, JUDGED, PARTED, Delta, Held, Judged, Nearby, find_nearby
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, compare, connect, pooled
 from reconciliation.weights import Model
@@ -35,13 +35,12 @@ class Renewal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Renewed:
-    """A linkage, and what has to be written so that it stands. `indexed` are the records to be held anew."""
+class Upkeep:
+    """What has to be written so that a linkage stands. `indexed` are the records to be held anew."""
 
-    linked: Linked
     fingerprint: str
     tallies: pa.Table | None  # TALLIES of a whole run; None where those that stand stay
-    records: int
+    records: int  # that were counted; 0 where none were
     indexed: pa.Table  # INDEXED, of all records where the run was whole
     gone: pa.Array  # keys of records that are held and stand no more
     pairs: pa.Table  # HELD_PAIRS: all where the run was whole, else those that are new or other
@@ -51,6 +50,14 @@ class Renewed:
     def is_whole(self) -> bool:
         """Whether all records were compared."""
         return self.tallies is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """The linkage of a whole pool, and what has to be written so that it stands."""
+
+    linked: Linked
+    upkeep: Upkeep
 
 
 def fingerprint(linkage: Linkage, model: Model) -> str:
@@ -72,13 +79,22 @@ def renew(
     renewal, effort = renewal or Renewal(), effort or Effort()
     if held is None or held.fingerprint != fingerprint(linkage, model) or records.num_rows < renewal.fewest_records:
         return link_whole(records, model=model, judged=judged, linkage=linkage, effort=effort)
-    delta = Delta.of(records, held, linkage)
-    if (
-        len(delta.changed) + len(delta.gone) + abs(records.num_rows - held.counted)
-        > renewal.most_changed * held.counted
-    ):
+    known = held.postings.records()
+    delta = Delta.of(records, known, linkage)
+    moved = len(delta.changed) + len(delta.gone)
+    if moved + abs(records.num_rows - held.counted) > renewal.most_changed * held.counted:
         return link_whole(records, model=model, judged=judged, linkage=linkage, effort=effort)
-    return link_delta(records, held, delta, model=model, judged=judged, linkage=linkage, effort=effort)
+
+    def beside(record_keys: pa.Array) -> pa.Table:
+        return records.filter(pc.is_in(records["record_key"], value_set=record_keys))
+
+    upkeep = link_delta(delta, held, beside, model=model, judged=judged, linkage=linkage, effort=effort)
+    pairs = _pairs_after(held.postings.pairs(), upkeep)
+    numbers = _numbers(known, delta, upkeep.indexed)
+    linked = conclude(
+        _scored_of(pairs, judged, linkage), numbers=numbers, blocks=_NO_BLOCKS, model=model, linkage=linkage
+    )
+    return Renewed(linked=linked, upkeep=upkeep)
 
 
 def link_whole(
@@ -99,8 +115,7 @@ def link_whole(
         digests = stated(pool.connection, records, linkage)
         indexed = index(pool.connection, linkage, digests)
         linked = conclude(scored, numbers=numbers, blocks=pool.blocks, model=model, linkage=linkage)
-        return Renewed(
-            linked=linked,
+        upkeep = Upkeep(
             fingerprint=fingerprint(linkage, model),
             tallies=pool.tallies,
             records=records.num_rows,
@@ -109,6 +124,7 @@ def link_whole(
             pairs=held_pairs(scored, linkage),
             unpaired=PAIRS.empty_table(),
         )
+        return Renewed(linked=linked, upkeep=upkeep)
 
 
 def _scored(connection: duckdb.DuckDBPyConnection, linkage: Linkage, model: Model, judged: Judged) -> Scored:
@@ -123,46 +139,46 @@ def _scored(connection: duckdb.DuckDBPyConnection, linkage: Linkage, model: Mode
 
 
 def link_delta(
-    records: pa.Table,
-    held: Held,
     delta: Delta,
+    held: Held,
+    beside: Callable[[pa.Array], pa.Table],
     *,
     model: Model,
     judged: Judged,
     linkage: Linkage = PERSONS,
     effort: Effort | None = None,
-) -> Renewed:
-    """Link what changed against what stands: the same as `link_whole` with the tallies that stand."""
-    effort = effort or Effort()
+) -> Upkeep:
+    """Link what changed against what stands: the pairs are as `link_whole` with the tallies that stand has them.
+
+    `beside` gives the records (linkage.records) of the named keys as they are now; it is asked for those that are
+    compared, and nothing is looked up that does not lie beside the delta.
+    """
+    effort, postings = effort or Effort(), held.postings
     with TemporaryDirectory(prefix="lienthong-linkage-") as folder, connect(effort, Path(folder)) as connection:
-        nearby = find_nearby(connection, records, held=held, delta=delta, judged=judged, linkage=linkage)
-        near = records.filter(pc.is_in(records["record_key"], value_set=nearby.around))
-        linkage.derive(connection, near)
+        if len(delta.changed) + len(delta.gone) < _PLANNED_FROM:
+            connection.execute("pragma disable_optimizer")
+        nearby = find_nearby(connection, held=held, delta=delta, judged=judged, linkage=linkage)
+        linkage.derive(connection, beside(nearby.around))
         asked = connection.sql(_asked_sql(linkage)).to_arrow_table()
-        linkage.count_by(connection, held.postings.tallies(asked), homes=nearby.homes)
+        linkage.count_by(connection, postings.tallies(asked), homes=nearby.homes)
+        _share_homes(connection, linkage, nearby, delta)
         _compare_touched(connection, linkage, nearby, effort)
         fresh = held_pairs(_scored(connection, linkage, model, judged), linkage)
-        connection.register("changed_keys", pa.table({"record_key": delta.changed}))
-        indexed = index(connection, linkage, delta.digests, only="record_key in (from changed_keys)")
-    is_touched = _touching(nearby.touched)
-    fresh, old = fresh.filter(is_touched(fresh)), _touching(pa.concat_arrays([nearby.touched, delta.gone]))(held.pairs)
-    kept, lost = held.pairs.filter(pc.invert(old)), held.pairs.filter(old).select(PAIRS.names)
-    pairs = pa.concat_tables([kept, fresh])
-    scored = _scored_of(pairs, whole(delta.digests["record_key"]), judged, linkage)
-    return Renewed(
-        linked=conclude(
-            scored, numbers=_numbers(held.records, delta, indexed), blocks=_NO_BLOCKS, model=model, linkage=linkage
-        ),
+        indexed = index(connection, linkage, delta.digests)
+    fresh = fresh.filter(_touching(fresh, nearby.touched))
+    old = postings.pairs_of(pa.concat_arrays([nearby.touched, delta.gone]))
+    return Upkeep(
         fingerprint=held.fingerprint,
         tallies=None,
-        records=records.num_rows,
+        records=0,
         indexed=indexed,
         gone=delta.gone,
         pairs=fresh,
-        unpaired=lost.join(fresh.select(PAIRS.names), PAIRS.names, join_type="left anti"),
+        unpaired=_without(old, fresh),
     )
 
 
+_PLANNED_FROM = 20_000  # for a delta of fewer records the engine would plan for longer than it works
 _NONE = ord("a")  # the letter of the level "not comparable"; the first level is "b"
 _NO_BLOCKS = BLOCKS.empty_table()
 
@@ -175,6 +191,37 @@ def _asked_sql(linkage: Linkage) -> str:
         kinds.append(f"select '{linkage.word}' as kind, hash(unnest(words)) as key from derived")
         kinds.append(f"select '{linkage.word}' as kind, {ANY}::ubigint as key")
     return " union ".join(kinds) or "select '' as kind, 0::ubigint as key where false"
+
+
+def _share_homes(connection: duckdb.DuckDBPyConnection, linkage: Linkage, nearby: Nearby, delta: Delta) -> None:
+    """Create what the pairs' joins read: of every two homes around the delta how many members they share."""
+    if linkage.homes is None:
+        return
+    connection.register("housed", pa.table([unsigned(nearby.housed[name]) for name in _HOUSED], names=_HOUSED))
+    connection.register("changed_keys", pa.table({"record_key": delta.changed}))
+    connection.execute(
+        f"create or replace temp table {linkage.homes.shared.partition('.')[0]} as "
+        + _SHARED.format(
+            own=f"select {linkage.homes.home} as home, {linkage.homes.member_sql} as member "
+            "from candidates semi join changed_keys using (record_key)",
+            fewest=linkage.homes.fewest,
+            most=linkage.homes.most,
+        )
+    )
+
+
+_HOUSED = ["home", "member"]
+_SHARED = """
+with living as (select home, member from housed union all {own}),
+families as (
+    select home from living where home is not null group by home having count(*) between {fewest} and {most}
+), members as (
+    select distinct home, member from living semi join families using (home) where member is not null
+)
+select one.home as one, other.home as other, count(*)::integer as shared
+from members as one join members as other on one.member = other.member and one.home < other.home
+group by all
+"""
 
 
 def _compare_touched(connection: duckdb.DuckDBPyConnection, linkage: Linkage, nearby: Nearby, effort: Effort) -> None:
@@ -216,15 +263,27 @@ def _held(keys: pa.ChunkedArray, pairs: pa.Table, linkage: Linkage) -> pa.Table:
     return pa.table([*_keys(keys, pairs), *places, pairs["weight"], letters], schema=HELD_PAIRS)
 
 
-def _touching(record_keys: pa.Array) -> Callable[[pa.Table], pa.ChunkedArray]:
+def _touching(pairs: pa.Table, record_keys: pa.Array) -> pa.ChunkedArray:
     """Whether a pair names one of the records."""
-    return lambda pairs: pc.or_(
+    return pc.or_(
         pc.is_in(pairs["left_key"], value_set=record_keys), pc.is_in(pairs["right_key"], value_set=record_keys)
     )
 
 
-def _scored_of(pairs: pa.Table, keys: pa.Array, judged: Judged, linkage: Linkage) -> Scored:
-    """Weighed pairs from what is held of them."""
+def _pairs_after(held: pa.Table, upkeep: Upkeep) -> pa.Table:
+    """HELD_PAIRS once the upkeep is written."""
+    return pa.concat_tables([_without(_without(held, upkeep.unpaired), upkeep.pairs), upkeep.pairs])
+
+
+def _without(pairs: pa.Table, others: pa.Table) -> pa.Table:
+    """The pairs that are not among the others, in any order."""
+    return pairs.join(others.select(PAIRS.names), PAIRS.names, join_type="left anti").cast(pairs.schema)
+
+
+def _scored_of(pairs: pa.Table, judged: Judged, linkage: Linkage) -> Scored:
+    """Weighed pairs from what is held of them; `keys` are those of the records they name."""
+    named = pa.chunked_array([*pairs["left_key"].chunks, *pairs["right_key"].chunks], pa.string())
+    keys = pc.unique(named).sort()
     standing = pairs.select(PAIRS.names).append_column("place", pa.array(np.arange(pairs.num_rows)))
     low = pc.min_element_wise(judged.standing["left_key"], judged.standing["right_key"])
     high = pc.max_element_wise(judged.standing["left_key"], judged.standing["right_key"])

@@ -45,6 +45,11 @@ def signed(hashes: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([whole.view(pa.int64())])
 
 
+def unsigned(numbers: pa.ChunkedArray) -> pa.Array:
+    """The hashes of the store as the engine has them."""
+    return pa.concat_arrays([pa.array([], pa.int64()), *numbers.chunks]).view(pa.uint64())
+
+
 def compared_columns(connection: duckdb.DuckDBPyConnection, linkage: Linkage) -> dict[str, str]:
     """The columns of `candidates` that are kept, with their types, in their order."""
     left_out = {"row", "record_key", linkage.homes.size if linkage.homes else ""}
@@ -52,10 +57,8 @@ def compared_columns(connection: duckdb.DuckDBPyConnection, linkage: Linkage) ->
     return {name: kind for name, kind, *_ in described if name not in left_out}
 
 
-def index(
-    connection: duckdb.DuckDBPyConnection, linkage: Linkage, digests: pa.Table, *, only: str = "true"
-) -> pa.Table:
-    """INDEXED of the `candidates` for which the SQL `only` holds, by key; `digests` is STATED of them all."""
+def index(connection: duckdb.DuckDBPyConnection, linkage: Linkage, digests: pa.Table) -> pa.Table:
+    """INDEXED of the `candidates` that are among the `digests` (STATED), by key."""
     connection.register("digests", digests)
     keys = ", ".join(
         f"case when {' and '.join(f'{column} is not null' for column in rule.columns)} "
@@ -70,7 +73,7 @@ def index(
             select record_key, digests.stated, ({home})::ubigint as home, ({member})::ubigint as member,
                 numbered.trusted as number, [{keys}] as keys, json_array({said})::varchar as said
             from candidates join digests using (record_key)
-            left join numbered as numbered(record_key, trusted) using (record_key) where {only}
+            left join numbered as numbered(record_key, trusted) using (record_key)
         )
         select *, hash(home, member, number, keys, said) as held_as from kept order by record_key
     """

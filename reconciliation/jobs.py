@@ -80,7 +80,7 @@ def reconcile_records(
 
     The model is `models`/CODE.json where retrain_model left one, else the shipped one. Linkage looks at what changed
     since the last run, where that is little; with `is_whole` at everything. A waiting record that breaks a rule is set
-    aside for a person and the others go on; `set_aside` counts such records.
+    aside for a person, with a case, and the others go on; `set_aside` counts such records.
     """
     review.put_in_force(engine, now=now)
     with ExitStack() as spans, reconciling.province_lock(engine, province_code) as connection:
@@ -105,6 +105,7 @@ def reconcile_records(
         if broken:
             counts["set_aside"] = broken
         counts |= reconciling.write(connection, result, province_code=province_code, now=now)
+        set_aside.close(connection, province_code=province_code, now=now)
     reconciling.note_run(engine, job="reconcile_records", province_code=province_code, counts=counts, now=now)
     return counts
 
@@ -122,14 +123,14 @@ def _set_aside(
     broken = culprits(standing, work)
     if not broken:
         raise error
-    place = logs.place_of(error)
-    log.warning("records_set_aside", count=len(broken), error_type=type(error).__name__, place=place)
-    return set_aside.put(connection, broken, province_code=province_code, now=now)
+    error_type, place = type(error).__name__, logs.place_of(error)
+    log.warning("records_set_aside", count=len(broken), error_type=error_type, place=place)
+    return set_aside.put(connection, broken, province_code=province_code, error_type=error_type, place=place, now=now)
 
 
 @_again
 def take_up_again(engine: Engine, *, province_code: str, now: datetime) -> Counts:
-    """Give what was set aside back to the next run of a province, after its rule was mended."""
+    """Give all that was set aside back to the next run of a province, after its rule was mended; closes the cases."""
     with transaction(engine) as connection:
         counts = {"taken_up": set_aside.take_up(connection, province_code=province_code, now=now)}
     reconciling.note_run(engine, job="take_up_again", province_code=province_code, counts=counts, now=now)

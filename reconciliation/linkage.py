@@ -43,6 +43,7 @@ class Homes:
     """Records of one `home` are about people who live together; two homes are compared by the members they share.
 
     All are columns of `candidates`. A home counts when it holds so many records, a member when so many share it.
+    What a comparison asks of a home's size is only whether it is below `fewest`, above `most`, or between.
     """
 
     home: str
@@ -61,6 +62,17 @@ class Homes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Single:
+    """How one record is derived by a plan that was made before it came: `query` over the tables that `entered` gives.
+
+    It says of a record what `Linkage.derive` says, and may use what that left behind.
+    """
+
+    entered: Callable[[pa.Table], Mapping[str, pa.Table]]
+    query: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Linkage:
     """One declaration. Its SQL reads tables of `derive` and `count`, as `candidates` (l and r) and by `joins`.
 
@@ -76,6 +88,7 @@ class Linkage:
     count: Callable[[duckdb.DuckDBPyConnection], None]
     comparisons: tuple[Comparison, ...]
     rules: tuple[BlockingRule, ...]
+    single: Single | None = None  # None where one record is derived as many are
     tally: Callable[[duckdb.DuckDBPyConnection], None] | None = None  # makes TALLIES of `derived`
     counted: Callable[[Mapping[str, Any], Mapping[str, Mapping[int, int]]], dict[str, Any]] | None = None
     tallied: tuple[str, ...] = ()  # the kinds of `tallies` that are columns of `derived`

@@ -90,8 +90,15 @@ class Matcher:
 def matcher(model: Model, *, linkage: Linkage = PERSONS) -> Iterator[Matcher]:
     """Get ready to match single records by `model`."""
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        linkage.prepare(connection, linkage.records.empty_table())
+        nobody = linkage.records.empty_table()
+        linkage.prepare(connection, nobody)
         connection.execute("pragma disable_optimizer")  # of one row there is nothing to plan
+        if linkage.single is not None:
+            for name, table in linkage.single.entered(nobody).items():
+                connection.register("nothing", table)
+                connection.execute(f"create temp table {name} as from nothing")
+                connection.unregister("nothing")
+            connection.execute(f"prepare read_one as {_read_sql(linkage, f'({linkage.single.query})')}")
         weights = [[0.0, *(level.weight for level in one.levels)] for one in model.comparisons]
         yield Matcher(
             connection=connection,
@@ -111,14 +118,17 @@ def matcher(model: Model, *, linkage: Linkage = PERSONS) -> Iterator[Matcher]:
 def read_record(matcher: Matcher, record: pa.Table) -> Record:
     """The derived columns and keys of one record (linkage.records, one row). Raises FatalPoolError when it is none."""
     linkage, connection = matcher.linkage, matcher.connection
-    linkage.derive(connection, record)
-    keys = ", ".join(
-        f"case when {' and '.join(f'{column} is not null' for column in rule.columns)} "
-        f"then hash({', '.join(rule.columns)}) end"
-        for rule in linkage.rules
-    )
-    words = "list_transform(words, lambda word: hash(word))" if linkage.counted else "null"
-    found = connection.execute(f"select *, [{keys}] as rule_keys, {words} as word_keys from derived")
+    if linkage.single is None:
+        linkage.derive(connection, record)
+        found = connection.execute(_read_sql(linkage, "derived"))
+    else:
+        for name, table in linkage.single.entered(record).items():
+            connection.execute(f"delete from {name}")
+            if table.num_rows:
+                row = f"({', '.join('?' * table.num_columns)})"
+                values = [value for one in table.to_pylist() for value in one.values()]
+                connection.execute(f"insert into {name} values {', '.join([row] * table.num_rows)}", values)
+        found = connection.execute("execute read_one")
     names = [column[0] for column in found.description or ()]
     said = dict(zip(names, found.fetchall()[0], strict=True))
     kinds = [name for name in linkage.tallied if said[name] is not None]
@@ -133,6 +143,17 @@ def read_record(matcher: Matcher, record: pa.Table) -> Record:
             *((linkage.word, signed(word)) for word in dict.fromkeys([ANY, *(said["word_keys"] or ())])),
         ),
     )
+
+
+def _read_sql(linkage: Linkage, derived: str) -> str:
+    """A query of the derived columns, the blocking keys and the keys of the words."""
+    keys = ", ".join(
+        f"case when {' and '.join(f'{column} is not null' for column in rule.columns)} "
+        f"then hash({', '.join(rule.columns)}) end"
+        for rule in linkage.rules
+    )
+    words = "list_transform(words, lambda word: hash(word))" if linkage.counted else "null"
+    return f"select *, [{keys}] as rule_keys, {words} as word_keys from {derived}"
 
 
 def signed(value: Any) -> Any:

@@ -417,6 +417,7 @@ class CaseKind(StrEnum):
     DUPLICATE_HAMLET = "duplicate_hamlet"
     UNSIGNED_EVENT = "unsigned_event"
     CITIZEN_CORRECTION = "citizen_correction"
+    POISONED = "poisoned"
 
 
 class TouchKind(StrEnum):
@@ -440,6 +441,35 @@ class Decision(StrEnum):
     SEND_AGAIN = "send_again"  # publish the refused change once more
 
 
+class SeenOf(StrEnum):
+    """What an earlier judgement and a case have in common."""
+
+    QUESTION = "question"  # it is on the very same question, and no longer in force
+    RECORDS = "records"  # it is on another question about the same records
+    CAUSE = "cause"  # it is on another case that the same reason made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What somebody decided before on a case like this one, and what became of that.
+
+    `unit_code` is that of Decision.UNIT. `is_obsolete` says that its own question is raised no longer.
+    """
+
+    of: SeenOf
+    case_id: int
+    kind: CaseKind
+    judgement_id: int
+    decision: "Decision"
+    unit_code: str | None
+    steward: str
+    judged_at: datetime
+    reason_code: str
+    reversed_by: str | None = None
+    reversed_at: datetime | None = None
+    is_obsolete: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A question for a steward. `fingerprint` is the same in every run for the same question."""
@@ -456,6 +486,12 @@ class Case:
     resolved_by: int | None  # the judgement in force, None while open
     proposed_by: int | None = None  # a judgement that waits for its second person
     raised_to: str | None = None  # who above the owner has been told, once it is late
+    seen_before: tuple[Seen, ...] = ()  # the newest first; only where somebody is to decide the case
+
+    @property
+    def crosses_former_borders(self) -> bool:
+        """Whether its records are of sources of several former provinces, which are what sources are named by."""
+        return len({key.partition(".")[0] for key in self.record_keys}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,13 @@ from reconciliation.candidates import (
     count,
     counted,
     derive,
+    derived_sql,
+    entered,
     tally,
 )
 from reconciliation.comparing import Veto
 from reconciliation.evidence import ADJACENT, COMPARISONS, GIVEN_SLIP, ONE_BOOK, OTHERS, PERSONAL_NUMBER, UNUSUAL
-from reconciliation.linkage import Homes, Linkage, Lookup
+from reconciliation.linkage import Homes, Linkage, Lookup, Single
 
 # `name_letters` are the letters of a name in alphabetical order: words in another order, a lost space and two letters
 # changed over leave it as it is.
@@ -42,10 +44,16 @@ _OTHER_GIVEN = "l.given_bare <> r.given_bare"
 _NO_NUMBER_AGREES = " and ".join(
     f"coalesce(l.{number} <> r.{number}, true)" for number in ("personal_number", "insurance_number")
 )
+_A_NUMBER_AGREES = "(l.personal_number = r.personal_number or l.insurance_number = r.insurance_number)"
+# Family names alike and given names that no slip turns into each other.
+_ANOTHER_CHILD = (
+    f"{_OTHER_NAME} and damerau_levenshtein(l.family_bare, r.family_bare) <= 1 "
+    "and damerau_levenshtein(l.given_bare, r.given_bare) > 1 "
+    f"and (not {UNUSUAL} or damerau_levenshtein(l.name_unspaced, r.name_unspaced) > 2)"
+)
 _OTHER_MARKS = "(l.name_bare = r.name_bare and l.given <> r.given and l.is_marked and r.is_marked)"
 _TWINS = (
-    f"({ADJACENT} and l.number_serial <> r.number_serial) "
-    f"or ((({_OTHER_NAME} and ({_OTHER_GIVEN} or not {UNUSUAL})) or {_OTHER_MARKS}) and {_ONE_FAMILY}) "
+    f"((({_OTHER_NAME} and ({_OTHER_GIVEN} or not {UNUSUAL})) or {_OTHER_MARKS}) and {_ONE_FAMILY}) "
     f"or ({_OTHER_NAME} and {_OTHER_GIVEN} and not {UNUSUAL} and {_ONE_PLACE})"
 )
 # Whoever shares a home shares evidence that is not about the person. An equal number of either kind outranks likeness.
@@ -55,6 +63,22 @@ VETOES: tuple[Veto, ...] = (
         when=f"l.birth_date = r.birth_date and ({_TWINS}) and {_NO_NUMBER_AGREES}",
         vi="cùng ngày sinh, cùng gia đình, khác tên: có thể là sinh đôi",
         en="same birth date and family, other name: possibly twins",
+    ),
+    Veto(
+        name="adjacent_numbers",
+        when=f"l.birth_date = r.birth_date and {ADJACENT} and l.number_serial <> r.number_serial "
+        f"and {_NO_NUMBER_AGREES}",
+        vi="cùng ngày sinh, số định danh liền kề: có thể là sinh đôi",
+        en="same birth date, adjacent personal numbers: possibly twins",
+        is_by_label=True,
+    ),
+    # A clerk who has the papers of two children on the desk writes the number of one on both.
+    Veto(
+        name="siblings_number",
+        when=f"{_A_NUMBER_AGREES} and {_ANOTHER_CHILD}",
+        vi="trùng số nhưng cùng họ mà tên khác hẳn: có thể là số của anh chị em",
+        en="equal numbers, but another given name of one family: possibly the number of a brother or sister",
+        is_by_label=True,
     ),
     Veto(
         name="unknown_name",
@@ -78,6 +102,7 @@ PERSONS = Linkage(
     name="persons",
     records=RECORDS,
     derive=derive,
+    single=Single(entered=entered, query=derived_sql()),
     tally=tally,
     count=count,
     counted=counted,

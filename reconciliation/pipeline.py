@@ -95,7 +95,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         units=standing.units,
         identities=identities,
         links=select(_LINKED, LINKS, decisions=linked.decisions, given={"model": model.name}),
-        linkage=renewed,
+        linkage=renewed.upkeep,
         assignment=clustered.assignment,
         moves=select(_MOVED, SUBJECT_MOVES, persons=clustered.moves, households=rekeyed, given={"model": model.name}),
         changes=_changes(standing, said, clustered, rekeyed),

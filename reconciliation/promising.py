@@ -1,7 +1,8 @@
 """A promised precision and a sample of labelled pairs ──► the thresholds of a model, with what is known of them.
 
 `upper` is the lowest weight from which upwards the lower end of the interval still keeps the promise; never a rule of
-thumb. The sample is what stewards judged, or the pairs of which both sides state a number.
+thumb. The sample is what stewards judged, or the pairs of which both sides state a number. Links that rest on a number
+have its word; links without one are taken to be as right as labelled pairs are whose number is covered up.
 """
 
 import math
@@ -22,10 +23,10 @@ _LEAST_LOWER = -6.0
 class Promise:
     """What automatic links and the queue may cost."""
 
-    precision: float = 0.998  # of the automatic links
+    precision: float = 0.999  # of the automatic links
     confidence: float = 0.95  # one-sided, that the precision is no lower
     kept_precision: float = 0.98  # of links that stand and are not parted
-    cases_per_1000: float = 4.0  # records
+    cases_per_1000: float = 4.9  # records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,34 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """All pairs of a pool by the weight that decides of them; every count may be a fraction of expectation.
+
+    Of the `pairs` that no veto forbids `unlabelled` have no label, and of the others `wrong` are two persons; `vetoed`
+    are cases from `lower` upwards, whatever they weigh.
+    """
+
+    weight: _Floats
+    pairs: _Floats
+    unlabelled: _Floats
+    wrong: _Floats
+    vetoed: _Floats
+
+    def from_weight(self, counts: _Floats, weights: _Floats) -> _Floats:
+        """The sum of `counts` from each of the `weights` upwards."""
+        order = np.argsort(self.weight, kind="stable")
+        sums = np.append(np.cumsum(counts[order][::-1])[::-1], 0.0)
+        return sums[np.searchsorted(self.weight[order], weights, side="left")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Thresholds:
     """From `upper` a pair is linked, from `keep` a link stays, from `lower` a pair is a case."""
 
     upper: float
     keep: float
     lower: float
-    interval: tuple[float, float]  # of the precision from `upper` upwards
+    interval: tuple[float, float]  # of the precision of the sample from `upper` upwards
     sampled: int  # pairs of the sample from `upper` upwards
 
 
@@ -56,13 +78,13 @@ def interval(matches: float, pairs: float, *, confidence: float) -> tuple[float,
     return float(low[0]), float(high[0])
 
 
-def thresholds(sample: Sample, pool: Sample, *, promise: Promise, records: int) -> Thresholds:
-    """Thresholds by the labelled `sample`, and by how many pairs of the whole `pool` would be cases."""
-    upper = _lowest(sample, promise.precision, promise.confidence)
-    keep = _lowest(sample, promise.kept_precision, promise.confidence)
+def thresholds(sample: Sample, outlook: Outlook, *, promise: Promise, records: int) -> Thresholds:
+    """Thresholds by the labelled `sample`, weighed without its label, and by what a pool of `records` will give."""
+    upper = _lowest(sample, outlook, promise.precision, promise.confidence)
+    keep = _lowest(sample, outlook, promise.kept_precision, promise.confidence)
     upper = round(max(_LEAST_UPPER, upper), 2)
     keep = round(min(upper, max(0.0, keep)), 2)
-    lower = round(min(upper, _queue_from(pool, upper, promise.cases_per_1000 * records / 1000)), 2)
+    lower = round(min(upper, _queue_from(outlook, upper, promise.cases_per_1000 * records / 1000)), 2)
     keep = max(keep, lower)
     held = sample.weight >= upper
     ends = interval(float(sample.matches[held].sum()), float(sample.pairs[held].sum()), confidence=promise.confidence)
@@ -142,24 +164,29 @@ def _judged(strata: Sequence[Stratum], promise: Promise, upper: float) -> Judged
     )
 
 
-def _lowest(sample: Sample, precision: float, confidence: float) -> float:
-    """The lowest weight from which upwards the lower end of the interval is at least `precision`.
+def _lowest(sample: Sample, outlook: Outlook, precision: float, confidence: float) -> float:
+    """The lowest weight from which upwards the lower end of the links' interval is at least `precision`.
 
     Where the sample is too small to say so of any weight, the weight itself says it: it is log2 of the odds.
     """
     order = np.argsort(-sample.weight, kind="stable")
+    weights = sample.weight[order]
     matches, pairs = np.cumsum(sample.matches[order]), np.cumsum(sample.pairs[order])
     low, _ = _wilson(matches, np.maximum(pairs, 1e-9), confidence)
-    kept = np.flatnonzero(low >= precision)
-    return float(sample.weight[order][kept[-1]]) if len(kept) else float(np.log2(precision / (1 - precision)))
+    links, unlabelled, wrong = (
+        outlook.from_weight(counts, weights) for counts in (outlook.pairs, outlook.unlabelled, outlook.wrong)
+    )
+    wrong = wrong + unlabelled * (1 - low)
+    kept = np.flatnonzero((links > 0) & (wrong <= (1 - precision) * links))
+    return float(weights[kept[-1]]) if len(kept) else float(np.log2(precision / (1 - precision)))
 
 
-def _queue_from(pool: Sample, upper: float, budget: float) -> float:
-    """The lowest weight from which upwards, below `upper`, no more pairs than `budget` lie."""
-    below = pool.weight < upper
-    order = np.argsort(-pool.weight[below], kind="stable")
-    weight, pairs = pool.weight[below][order], np.cumsum(pool.pairs[below][order])
-    fits = np.flatnonzero(pairs <= budget)
+def _queue_from(outlook: Outlook, upper: float, budget: float) -> float:
+    """The lowest weight from which upwards no more cases than `budget` lie: vetoed pairs, and others below `upper`."""
+    asked = outlook.vetoed + np.where(outlook.weight < upper, outlook.pairs, 0.0)
+    order = np.argsort(-outlook.weight, kind="stable")
+    weight, cases = outlook.weight[order], np.cumsum(asked[order])
+    fits = np.flatnonzero(cases <= budget)
     return max(_LEAST_LOWER, float(weight[fits[-1]])) if len(fits) else upper
 
 

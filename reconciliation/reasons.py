@@ -68,6 +68,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         ),
         "newest_right": _reason("Bản mới hơn đúng theo giấy tờ", "The newer is right, by the papers", Decision.KEEP),
         "both_right": _reason("Hai bên đều đúng", "Both are right", Decision.KEEP),
+        "rule_mended": _reason("Quy tắc đã được sửa", "The rule has been mended", Decision.KEEP),
         "refusal_right": _reason("Từ chối là đúng", "The refusal is right", Decision.KEEP),
         "sent_by_mistake": _reason("Gửi nhầm", "Sent by mistake", Decision.WITHDRAW),
         "outdated": _reason("Đã cũ, bản khác thay thế", "Outdated, another stands for it", Decision.WITHDRAW),

@@ -17,7 +17,7 @@ from reconciliation.golden import groups
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case, CaseKind, Decision, Judgement
 from reconciliation.reasons import OTHER, UNDONE, VOID, OtherReason
-from reconciliation.store import cases, judging, reviewing, unit_events, unsigned
+from reconciliation.store import cases, judgements, judging, reviewing, set_aside, unit_events, unsigned
 from reconciliation.store.engine import Connection, Engine, transaction
 from reconciliation.turns import case_unknown, checked_words, is_risky, require_lease, require_undecided
 
@@ -40,6 +40,7 @@ DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
         CaseKind.DUPLICATE_HAMLET: frozenset({Decision.KEEP}),
         CaseKind.UNSIGNED_EVENT: frozenset({Decision.KEEP, Decision.WITHDRAW}),
         CaseKind.CITIZEN_CORRECTION: frozenset({Decision.KEEP, Decision.NOT_SAME, Decision.WITHDRAW}),
+        CaseKind.POISONED: frozenset({Decision.KEEP, Decision.WITHDRAW}),
     }
 )
 
@@ -152,7 +153,7 @@ def judge_within(
     value = _checked(case, said.decision, said.value, on=now, units=units)
     is_abroad = said.decision is Decision.UNIT and _province(str(value), on=now, units=units) != case.province_code
     is_grave = is_abroad or case.kind in NEEDS_APPROVAL or is_risky(connection, case, said.decision, said.steward)
-    judgement = cases.append_judgement(
+    judgement = judgements.append(
         connection,
         fingerprint=case.fingerprint,
         decision=said.decision,
@@ -168,7 +169,7 @@ def judge_within(
     )
     reviewing.end_lease(connection, case_id, now=now)
     if said.approver is not None:
-        judgement = cases.approve(connection, judgement, approver=said.approver, now=now)
+        judgement = judgements.approve(connection, judgement, approver=said.approver, now=now)
     if judgement.undo_until is None and (judgement.approved_by is not None or not judgement.needs_approval):
         _take_effect(connection, case, judgement, now=now)
     return judgement
@@ -181,7 +182,7 @@ def undo(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -> J
     """
     with transaction(engine) as connection:
         _lock(connection, judgement_id)
-        found = cases.find_judgement(connection, judgement_id)
+        found = judgements.find(connection, judgement_id)
         if found is None:
             raise _judgement_unknown(judgement_id)
         judgement, is_reversed = found
@@ -216,7 +217,7 @@ def put_in_force(engine: Engine, *, now: datetime, limit: int = 1_000) -> dict[s
 def _put_one_in_force(engine: Engine, judgement_id: int, *, now: datetime) -> bool:
     with transaction(engine) as connection:
         _lock(connection, judgement_id)
-        found = cases.find_judgement(connection, judgement_id)
+        found = judgements.find(connection, judgement_id)
         if found is None or not reviewing.take_from_outbox(connection, judgement_id):
             return False
         case = cases.find_case_of(connection, found[0].fingerprint)
@@ -227,7 +228,7 @@ def _put_one_in_force(engine: Engine, judgement_id: int, *, now: datetime) -> bo
 def _void(engine: Engine, judgement_id: int, *, now: datetime) -> bool:
     with transaction(engine) as connection:
         _lock(connection, judgement_id)
-        found = cases.find_judgement(connection, judgement_id)
+        found = judgements.find(connection, judgement_id)
         if found is None or not reviewing.take_from_outbox(connection, judgement_id):
             return False
         _take_back(connection, found[0], reason_code=VOID, steward=GATEWAY, now=now)
@@ -253,14 +254,14 @@ def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -
             raise _invalid(
                 f"Judgement {judgement_id} is void: its records no longer say what it was made on.", "reverse it."
             )
-        judgement = cases.approve(connection, proposed, approver=steward, now=now)
+        judgement = judgements.approve(connection, proposed, approver=steward, now=now)
         _take_effect(connection, case, judgement, now=now)
         return judgement
 
 
 def _proposal(connection: Connection, judgement_id: int) -> tuple[Judgement, Case]:
     """A judgement that waits for its second person, with its case, which nobody else can judge meanwhile."""
-    found = cases.find_judgement(connection, judgement_id)
+    found = judgements.find(connection, judgement_id)
     if found is None:
         raise _judgement_unknown(judgement_id)
     case = cases.find_case(connection, cases.find_case_of(connection, found[0].fingerprint).case_id, lock=True)
@@ -290,7 +291,7 @@ def reverse_within(
 ) -> Judgement:
     """As `reverse`, in the caller's transaction, with a reason that was checked."""
     _lock(connection, judgement_id)
-    found = cases.find_judgement(connection, judgement_id)
+    found = judgements.find(connection, judgement_id)
     if found is None:
         raise _judgement_unknown(judgement_id)
     judgement, is_reversed = found
@@ -350,6 +351,9 @@ def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, no
         case Decision.WITHDRAW if case.kind is CaseKind.UNSIGNED_EVENT:
             if not unsigned.withdraw(connection, case, now=now):
                 raise _invalid("The event waits for no signature any more.", "look at the open cases again.")
+        case Decision.KEEP | Decision.WITHDRAW if case.kind is CaseKind.POISONED:
+            if not set_aside.answer(connection, case, judgement.decision, cause="JUDGED", now=now):
+                raise _invalid("The update is set aside no more.", "look at the open cases again.")
         case Decision.WITHDRAW:
             if not judging.withdraw(connection, str(judgement.value), now=now):
                 raise _invalid(
@@ -366,7 +370,7 @@ def _take_effect(connection: Connection, case: Case, judgement: Judgement, *, no
 
 def _sent_before(connection: Connection, case: Case, said: Proposal) -> Judgement | None:
     """The judgement that a double click has made already."""
-    found = cases.find_judgement(connection, case.resolved_by or case.proposed_by or 0)
+    found = judgements.find(connection, case.resolved_by or case.proposed_by or 0)
     if found is None or (found[0].steward, found[0].decision) != (said.steward, said.decision):
         return None
     return found[0] if said.value in {None, found[0].value} else None
@@ -374,7 +378,7 @@ def _sent_before(connection: Connection, case: Case, said: Proposal) -> Judgemen
 
 def _lock(connection: Connection, judgement_id: int) -> None:
     """Keep a judgement's case to this transaction: what is read of either afterwards stays so until it ends."""
-    found = cases.find_judgement(connection, judgement_id)
+    found = judgements.find(connection, judgement_id)
     if found is not None:
         cases.find_case(connection, cases.find_case_of(connection, found[0].fingerprint).case_id, lock=True)
 
@@ -382,7 +386,7 @@ def _lock(connection: Connection, judgement_id: int) -> None:
 def _take_back(
     connection: Connection, judgement: Judgement, *, reason_code: str, reason: str = "", steward: str, now: datetime
 ) -> Judgement:
-    return cases.append_judgement(
+    return judgements.append(
         connection,
         fingerprint=judgement.fingerprint,
         decision=judgement.decision,

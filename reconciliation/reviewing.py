@@ -3,14 +3,16 @@
 Deciding is in review.py. A lease is lost by time or to somebody else; whoever decides with a lost one is refused.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from reconciliation import lifecycle, review, turns
-from reconciliation.desk import LEASE, SKIPPED, Filter, Held, Lease, Listed, Place, Stage, Steward, Told
+from reconciliation.desk import LEASE, SKIPPED, Filter, Held, Lease, Listed, Place, Question, Stage, Steward, Told
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Case, TouchKind
 from reconciliation.reasons import OtherReason
-from reconciliation.store import cases, reviewing
+from reconciliation.store import asking, cases, judgements, reviewing, seen_before
 from reconciliation.store.engine import Connection, Engine, transaction
 
 EVERY_CASE = Filter()
@@ -20,7 +22,7 @@ def next_case(engine: Engine, steward: Steward, chosen: Filter = EVERY_CASE, *, 
     """Claim the gravest and most urgent case that nobody holds, of what the steward sees; None when there is none."""
     with transaction(engine) as connection:
         lease = reviewing.take_next(connection, steward, chosen, now=now, until=now + LEASE)
-        return None if lease is None else _held(connection, lease)
+        return None if lease is None else _held(connection, lease, steward)
 
 
 def claim(engine: Engine, case_id: int, *, steward: Steward, now: datetime) -> Held:
@@ -30,11 +32,12 @@ def claim(engine: Engine, case_id: int, *, steward: Steward, now: datetime) -> H
     CASE_HELD or CASE_DECIDED, with who and when.
     """
     with transaction(engine) as connection:
-        case = _open_case(connection, case_id, steward)
-        lease = reviewing.take(connection, case.case_id, steward, now=now, until=now + LEASE)
+        # Locked first: what decides it that moment is waited for, and what decides it later finds the lease.
+        turns.require_undecided(connection, _seen(connection, case_id, steward, lock=True))
+        lease = reviewing.take(connection, case_id, steward, now=now, until=now + LEASE)
         if lease is None:
             raise turns.held_by_another(connection, case_id)
-        return _held(connection, lease)
+        return _held(connection, lease, steward)
 
 
 def renew(engine: Engine, lease: Lease, *, now: datetime) -> Lease:
@@ -78,8 +81,14 @@ def list_cases(
 def look(engine: Engine, case_id: int, *, steward: Steward, now: datetime) -> tuple[Case, Stage]:
     """A case to read, open or not, and what it waits for. Raises RejectedRequestError CASE_UNKNOWN."""
     with transaction(engine) as connection:
-        case = _seen(connection, case_id, steward)
+        case = _remembering(connection, _seen(connection, case_id, steward), steward)
         return case, stage_of(connection, case, now=now)
+
+
+def remember(engine: Engine, case: Case, *, steward: Steward) -> Case:
+    """The case with what was decided before on its question, its records and its cause (`seen_before`)."""
+    with transaction(engine) as connection:
+        return _remembering(connection, case, steward)
 
 
 def history(engine: Engine, case_id: int, *, steward: Steward) -> list[Told]:
@@ -88,7 +97,7 @@ def history(engine: Engine, case_id: int, *, steward: Steward) -> list[Told]:
         case = _seen(connection, case_id, steward)
         judged = [
             Told(at=one.judged_at, by=one.steward, judgement=one)
-            for one in cases.judgements_of(connection, case.fingerprint)
+            for one in judgements.of_question(connection, case.fingerprint)
         ]
         told = [
             *reviewing.touches(connection, case_id),
@@ -128,10 +137,10 @@ def ask(
     words = turns.checked_words(OtherReason.ASK, reason_code, words)
     until = lifecycle.after_working_days(now, max(1, min(working_days, 10)))
     with transaction(engine) as connection:
+        case = _locked(connection, lease.case_id)  # before its lease, as whoever decides or claims it does
         turns.require_lease(connection, lease.case_id, token=lease.token, steward=lease.steward, now=now)
-        case = _locked(connection, lease.case_id)
         left = _working_days(now, case.deadline)
-        reviewing.pause(connection, case, until=until, deadline=lifecycle.after_working_days(until, left))
+        asking.pause(connection, case, until=until, deadline=lifecycle.after_working_days(until, left))
         reviewing.extend(connection, lease, now=now, until=now)
         reviewing.append_touch(
             connection,
@@ -146,29 +155,42 @@ def ask(
     return until
 
 
-def answer(engine: Engine, case_id: int, *, by: str, words: str, now: datetime) -> None:
+def answer(
+    engine: Engine, case_id: int, *, by: str, words: str, of_sources: Collection[str] | None = None, now: datetime
+) -> None:
     """Note what the province says, and put the case back on the desk with what was left of its time.
 
-    Raises RejectedRequestError CASE_UNKNOWN, or NOT_ASKED when nobody waits for an answer.
+    Sent again it changes nothing. With `of_sources`, a case about no record of theirs does not exist.
+    Raises RejectedRequestError CASE_UNKNOWN, REASON_INVALID, or NOT_ASKED when nobody waits for an answer.
     """
     if not words.strip() or not by.strip():
         raise RejectedRequestError("REASON_INVALID", "An answer says something, and who says it.", next_step="say it.")
     with transaction(engine) as connection:
         case = _locked(connection, case_id)
-        until = reviewing.asked_until(connection, case_id)
+        if of_sources is not None and not any(key.split("|")[0] in of_sources for key in case.record_keys):
+            raise turns.case_unknown(case_id)
+        until = asking.asked_until(connection, case_id)
+        if until is None and asking.was_answered(connection, case_id, by=by, words=words.strip()):
+            return
         if until is None or until <= now:
             raise RejectedRequestError(
                 "NOT_ASKED", f"Nobody waits for an answer on case {case_id}.", next_step="look at its history."
             )
         left = _working_days(until, case.deadline)
-        reviewing.pause(connection, case, until=None, deadline=lifecycle.after_working_days(now, left))
+        asking.pause(connection, case, until=None, deadline=lifecycle.after_working_days(now, left))
         reviewing.append_touch(connection, case_id, TouchKind.ANSWERED, steward=by, now=now, words=words.strip())
+
+
+def questions(engine: Engine, source_id: str, *, after: int = 0, limit: int = 50, now: datetime) -> list[Question]:
+    """What the source's province is asked about its records now, by case id, from the one after `after` on."""
+    with transaction(engine) as connection:
+        return asking.questions(connection, source_id, after=after, limit=limit, now=now)
 
 
 def require_sight(engine: Engine, judgement_id: int, *, steward: Steward) -> None:
     """Raise RejectedRequestError JUDGEMENT_UNKNOWN unless the judgement is on a case that the steward sees."""
     with transaction(engine) as connection:
-        found = cases.find_judgement(connection, judgement_id)
+        found = judgements.find(connection, judgement_id)
         if found is None or not steward.sees(cases.find_case_of(connection, found[0].fingerprint)):
             raise RejectedRequestError(
                 "JUDGEMENT_UNKNOWN", f"There is no judgement {judgement_id}.", next_step="look at the case's history."
@@ -183,18 +205,12 @@ def stage_of(connection: Connection, case: Case, *, now: datetime) -> Stage:
         return Stage.CLOSED
     if case.proposed_by is not None:
         return turns.stage_of_judgement(connection, case.proposed_by)
-    until = reviewing.asked_until(connection, case.case_id)
+    until = asking.asked_until(connection, case.case_id)
     return Stage.ASKED if until is not None and until > now else Stage.OPEN
 
 
-def _open_case(connection: Connection, case_id: int, steward: Steward) -> Case:
-    case = _seen(connection, case_id, steward)
-    turns.require_undecided(connection, case)
-    return case
-
-
-def _seen(connection: Connection, case_id: int, steward: Steward) -> Case:
-    case = cases.find_case(connection, case_id)
+def _seen(connection: Connection, case_id: int, steward: Steward, *, lock: bool = False) -> Case:
+    case = cases.find_case(connection, case_id, lock=lock)
     if case is None or not steward.sees(case):
         raise turns.case_unknown(case_id)
     return case
@@ -207,10 +223,14 @@ def _locked(connection: Connection, case_id: int) -> Case:
     return case
 
 
-def _held(connection: Connection, lease: Lease) -> Held:
-    case = _locked(connection, lease.case_id)
+def _remembering(connection: Connection, case: Case, steward: Steward) -> Case:
+    return replace(case, seen_before=seen_before.find(connection, case, steward))
+
+
+def _held(connection: Connection, lease: Lease, steward: Steward) -> Held:
+    case = _seen(connection, lease.case_id, steward)
     return Held(
-        case=case,
+        case=_remembering(connection, case, steward),
         lease=lease,
         version=reviewing.version(connection, case.case_id),
         needs_second=case.kind in review.NEEDS_APPROVAL,

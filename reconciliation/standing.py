@@ -10,7 +10,7 @@ from adapters.reference.hamlets import Hamlets
 from adapters.reference.units import UnitTables
 from reconciliation.deciding import PAIRS
 from reconciliation.detecting import CASES
-from reconciliation.incremental import Renewed
+from reconciliation.incremental import Upkeep
 from reconciliation.nearby import Held
 
 LINKS = pa.schema(
@@ -122,7 +122,7 @@ class Reconciled:
     units: UnitTables  # by which they were found
     identities: pa.Table
     links: pa.Table  # LINKS
-    linkage: Renewed  # what is held of it, so that the next run need not link the whole
+    linkage: Upkeep  # what is held of it, so that the next run need not link the whole
     assignment: pa.Table
     moves: pa.Table  # SUBJECT_MOVES
     changes: Mapping[RecordKind, pa.Table]

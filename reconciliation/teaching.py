@@ -16,7 +16,7 @@ from reconciliation.deciding import tuple_sql
 from reconciliation.linkage import Linkage
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, Pool, pooled
-from reconciliation.promising import Promise, Sample, Thresholds, thresholds
+from reconciliation.promising import Outlook, Promise, Sample, Thresholds, thresholds
 from reconciliation.weights import ComparisonWeights, LevelWeight, Model, Training, load_model
 
 _Floats = npt.NDArray[np.float64]
@@ -68,11 +68,14 @@ class _Patterns:
     """Distinct combinations of levels among the pairs: `columns` is patterns × comparisons of the design's columns.
 
     A comparison that cannot be made has the column after the last. `counts` is patterns × levels of the label, of
-    which the first is "not comparable".
+    which the first is "not comparable"; `free` are those of them that no veto forbids, `hidden` those that one forbids
+    which rests on the label.
     """
 
     columns: _Integers
     counts: _Floats
+    free: _Floats
+    hidden: _Floats
     equal_levels: tuple[int, ...]
     share: float  # of all pairs that were looked at
 
@@ -168,10 +171,13 @@ def _observe(pool: Pool, design: _Design, *, seed: int) -> _Patterns:
     linkage = pool.linkage
     columns = [comparison.name for comparison in design.comparisons]
     rules = tuple_sql(tuple(place for place, rule in enumerate(linkage.rules) if rule.teaches))
+    by_label = tuple(place for place, veto in enumerate(linkage.vetoes, start=1) if veto.is_by_label)
     pairs = pool.connection.sql(f"select count(*) from compared where rule in {rules}").fetchall()[0][0]
     share = min(1.0, _LARGEST_SAMPLE / max(pairs, 1))
     query = f"""
-        select {", ".join(columns)}, {linkage.label} as label, count(*) as pairs from compared
+        select {", ".join(columns)}, {linkage.label} as label, count(*) as pairs,
+            count(*) filter (veto = 0) as free, count(*) filter (veto in {tuple_sql((0, *by_label))}) as unforbidden
+        from compared
         where rule in {rules} and hash(one, other, {seed}) % {_SAMPLED_OF} < {round(share * _SAMPLED_OF)}
         group by all order by all
     """
@@ -179,11 +185,15 @@ def _observe(pool: Pool, design: _Design, *, seed: int) -> _Patterns:
     levels = np.stack([table[column].to_numpy() for column in columns], axis=1).astype(np.int64)
     distinct, pattern = np.unique(levels, axis=0, return_inverse=True)
     assert linkage.labelling is not None  # noqa: S101
-    counts = np.zeros((len(distinct), 1 + len(linkage.labelling.levels)))
-    np.add.at(counts, (pattern.ravel(), table["label"].to_numpy()), table["pairs"].to_numpy())
+    cells = (pattern.ravel(), table["label"].to_numpy())
+    counts, free, unforbidden = (np.zeros((len(distinct), 1 + len(linkage.labelling.levels))) for _ in range(3))
+    for sums, column in ((counts, "pairs"), (free, "free"), (unforbidden, "unforbidden")):
+        np.add.at(sums, cells, table[column].to_numpy())
     return _Patterns(
         columns=np.where(distinct > 0, design.first + distinct - 1, len(design.levels)),
         counts=counts,
+        free=free,
+        hidden=unforbidden - free,
         equal_levels=linkage.equal_levels,
         share=share,
     )
@@ -307,13 +317,24 @@ def _label_weights(patterns: _Patterns, fit: _Fit, linkage: Linkage) -> Comparis
 def _thresholds(
     patterns: _Patterns, fit: _Fit, label: ComparisonWeights, *, promise: Promise, records: int
 ) -> Thresholds:
-    """Read off the labelled pairs, weighed without their label, and the queue off all pairs as they will be weighed."""
+    """Read off the labelled pairs, weighed without their label, and off all pairs as they will be weighed.
+
+    A pair that is forbidden whatever its label says is no link, so it says nothing of how right links are.
+    """
     masked = patterns.weigh(fit.weights, fit.base)
-    sample = Sample(weight=masked, matches=fit.matches[:, 1:].sum(axis=1), pairs=patterns.counts[:, 1:].sum(axis=1))
+    chance = np.divide(fit.matches, patterns.counts, out=np.zeros_like(fit.matches), where=patterns.counts > 0)
+    labelled = patterns.free + patterns.hidden
+    sample = Sample(weight=masked, matches=(labelled * chance)[:, 1:].sum(axis=1), pairs=labelled[:, 1:].sum(axis=1))
     own = np.array([0.0, *(level.weight for level in label.levels)])
-    whole = (masked[:, None] + own).ravel()
-    pool = Sample(weight=whole, matches=np.zeros(len(whole)), pairs=patterns.counts.ravel() / patterns.share)
-    return thresholds(sample, pool, promise=promise, records=records)
+    has_label = np.arange(len(own)) > 0
+    outlook = Outlook(
+        weight=(masked[:, None] + own).ravel(),
+        pairs=patterns.free.ravel() / patterns.share,
+        unlabelled=(patterns.free * ~has_label).ravel() / patterns.share,
+        wrong=(patterns.free * (1 - chance) * has_label).ravel() / patterns.share,
+        vetoed=(patterns.counts - patterns.free).ravel() / patterns.share,
+    )
+    return thresholds(sample, outlook, promise=promise, records=records)
 
 
 def _weights(design: _Design, place: int, fit: _Fit) -> tuple[LevelWeight, ...]:

@@ -5,9 +5,9 @@ from datetime import datetime
 from reconciliation.desk import Stage
 from reconciliation.errors import CaseTakenError, RejectedRequestError
 from reconciliation.lifecycle import VIETNAM
-from reconciliation.model import Case, Decision
+from reconciliation.model import Case, CaseKind, Decision
 from reconciliation.reasons import OTHER, OtherReason, codes
-from reconciliation.store import cases, reviewing
+from reconciliation.store import cases, judgements, reviewing
 from reconciliation.store.engine import Connection
 
 
@@ -31,7 +31,7 @@ def require_undecided(connection: Connection, case: Case) -> None:
     """
     taken_by = case.resolved_by or case.proposed_by
     if taken_by is not None:
-        found = cases.find_judgement(connection, taken_by)
+        found = judgements.find(connection, taken_by)
         assert found is not None, "a case names a judgement that is there"  # noqa: S101
         judgement = found[0]
         stage = Stage.DECIDED if case.resolved_by is not None else stage_of_judgement(connection, taken_by)
@@ -57,7 +57,7 @@ def require_undecided(connection: Connection, case: Case) -> None:
 
 def stage_of_judgement(connection: Connection, judgement_id: int) -> Stage:
     """What a case waits for whose judgement is not in force."""
-    found = cases.find_judgement(connection, judgement_id)
+    found = judgements.find(connection, judgement_id)
     return Stage.UNDOABLE if found is not None and found[0].undo_until is not None else Stage.PROPOSED
 
 
@@ -106,9 +106,17 @@ def case_unknown(case_id: int) -> RejectedRequestError:
 def is_risky(connection: Connection, case: Case, decision: Decision, steward: str) -> bool:
     """Whether a decision takes a second person whatever the kind of its case and the unit it names.
 
-    So it is when one person would be made of two personal numbers, and when the steward has decided the same question
-    before.
+    So it is when one person would be made of two personal numbers, when somebody is said to belong on one side of a
+    former border and not on the other, and when the steward has decided the same question before.
     """
+    if moves_across_borders(case, decision):
+        return True
     if decision is Decision.SAME and reviewing.personal_numbers(connection, case.case_id) > 1:
         return True
     return reviewing.has_decided(connection, case.fingerprint, steward)
+
+
+def moves_across_borders(case: Case, decision: Decision) -> bool:
+    """Whether a decision says in which of two former provinces somebody lives whom sources of both have as theirs."""
+    of_both = case.kind is CaseKind.TWO_UNITS_ONE_PERSON and case.crosses_former_borders
+    return of_both and decision is Decision.UNIT

@@ -6,6 +6,7 @@
 
 from adapters.simulator.asking import corrections, same_named_hamlets
 from adapters.simulator.country import Country, Phase, simulate
+from adapters.simulator.disputes import Submission, disputes, unfinished
 from adapters.simulator.exports import ExportFile, Truth, exports, truth
 from adapters.simulator.rates import HEAVY, RATES, Fault, Rates
 
@@ -17,10 +18,13 @@ __all__ = [
     "Fault",
     "Phase",
     "Rates",
+    "Submission",
     "Truth",
     "corrections",
+    "disputes",
     "exports",
     "same_named_hamlets",
     "simulate",
     "truth",
+    "unfinished",
 ]

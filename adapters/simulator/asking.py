@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from adapters.canonical import RecordKind
 from adapters.catalogue import load as load_catalogue
 from adapters.simulator.country import Country, Phase, System
+from adapters.simulator.disputes import disputed_hamlets
 from adapters.simulator.exports import ExportFile, raw_rows
 from adapters.simulator.writers import SUFFIXES, write
 
@@ -55,7 +56,8 @@ def corrections(country: Country, *, share: float = CORRECTED_SHARE) -> Iterator
 def same_named_hamlets(country: Country) -> dict[str, bytes]:
     """Province code → a file of hamlets, as `lienthong units hamlets` takes it, of names that several of one unit bear.
 
-    Of communes that went whole to one unit only: a file decides nothing that the law leaves open.
+    Of communes that went whole to one unit only: a file decides nothing that the law leaves open. The hamlets of
+    `disputes` are among them.
     """
     homes, places = country.world.homes, country.world.places
     whole = ~places.is_ambiguous[homes.commune]
@@ -68,6 +70,8 @@ def same_named_hamlets(country: Country) -> dict[str, bytes]:
             "unit": pa.array(homes.unit[whole].astype(object), pa.string()),
         }
     )
+    disputed = [dict(zip(told.column_names, row, strict=True)) for row in disputed_hamlets(country)]
+    told = pa.concat_tables([told, pa.Table.from_pylist(disputed, schema=told.schema)])
     each = told.group_by(told.column_names).aggregate([])
     several = each.group_by(["unit", "name"]).aggregate([("former", "count")])
     several = several.filter(pc.greater(several["former_count"], 1)).drop_columns("former_count")

@@ -7,6 +7,7 @@ digit.
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -173,6 +174,7 @@ def _in_latin_1(names: pa.Array) -> pa.Array:
     return pa.array([name.translate(shown) for name in composed.to_pylist()], pa.string())
 
 
+@cache
 def _shown() -> dict[str, str]:
     """Letter → the Latin-1 letter that has its byte in TCVN3; capitals without a byte have that of the small one."""
     own = {letter: code.decode("latin-1") for letter, code in letters(Charset.TCVN3).items()}

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "feed": Entry("gateway.cli.feed", "Các kỳ của dòng thay đổi", "The feed's epochs"),
     "grants": Entry("gateway.cli.grants", "Ai được gửi gì", "Who may send what about whom"),
     "portals": Entry("gateway.cli.portals", "Cổng nào được tra trạng thái", "Which portals may ask where updates are"),
+    "stewards": Entry("gateway.cli.stewards", "Cán bộ nào được quyết định", "Which stewards may decide by certificate"),
     "console": Entry("gateway.cli.console", "Chạy trang của cán bộ", "Run the stewards' console"),
     "users": Entry("gateway.cli.users", "Ai được đăng nhập", "Who may sign in to the console"),
     "check": Entry("gateway.cli.check", "Kiểm tra tệp trước khi gửi", "Check a file before sending it"),

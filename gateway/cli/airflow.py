@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,8 +44,17 @@ SETTINGS = {
     "CORE__PARALLELISM": "4",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+    "CORE__MP_START_METHOD": "forkserver",
+    "CORE__MP_FORKSERVER_PRELOAD": ",".join(
+        (
+            "airflow.executors.local_executor",
+            "airflow.sdk.execution_time.supervisor",
+            "airflow.sdk.execution_time.task_runner",
+            "reconciliation.jobs",
+        )
+    ),
     "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
@@ -85,8 +94,9 @@ class Airflow:
     """An Airflow whose files are in `home`. Use as a context, or call `migrate`, `start` and `stop`.
 
     `database_url` is its metadata (PostgreSQL), `lienthong_url` the registry the DAGs work on; `environment` holds
-    further settings for the tasks. With a `broker_url` (Celery's) tasks are done by a worker of their own, not by the
-    scheduler's children. What surrounds us of another Airflow (AIRFLOW…) is not passed on.
+    further settings. With a `broker_url` (Celery's) tasks are done by a worker of their own, not by the scheduler's
+    children. It listens on `port`, a free one if that is 0. What surrounds us of another Airflow (AIRFLOW…) is not
+    passed on.
     """
 
     def __init__(
@@ -98,9 +108,10 @@ class Airflow:
         dags_folder: Path = ROOT / "dags",
         environment: Mapping[str, str] | None = None,
         broker_url: str = "",
+        port: int = 0,
     ) -> None:
         self.home = home.absolute()
-        self.port = _free_port()
+        self.port = port or _free_port()
         self._logs = self.home / "logs"
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._secrets = _secrets_in(self.home)
@@ -115,7 +126,7 @@ class Airflow:
         if broker_url:
             self.environment |= _by_broker(broker_url, database_url)
             self._graces[WORKER] = WORKER_GRACE_SECONDS
-        self._family: Family | None = None
+        self._families: list[Family] = []
         self._started_at = datetime.now(UTC)
         self._token = ""
 
@@ -126,8 +137,8 @@ class Airflow:
 
     @property
     def pids(self) -> Mapping[str, int]:
-        """The process of each component; none while it is not started."""
-        return self._family.pids if self._family else {}
+        """The process of each component that was started last; none while nothing is started."""
+        return {name: pid for family in self._families for name, pid in family.pids.items()}
 
     @property
     def user(self) -> str:
@@ -155,14 +166,15 @@ class Airflow:
         if done.returncode:
             raise AirflowError(f"Airflow could not migrate its database. Next: read {log}, which ends:\n{_tail(log)}")
 
-    def start(self) -> None:
-        """Start the processes and return at once; `wait_healthy` says when they are ready."""
+    def start(self, components: Collection[str] = ()) -> None:
+        """Start the processes, or some that have ended, and return at once; `wait_healthy` says when they are ready."""
         self._started_at = datetime.now(UTC)
         members = {
             name: Member(arguments=_command(name), log=self.log_of(name), grace_seconds=grace)
             for name, grace in self._graces.items()
+            if not components or name in components
         }
-        self._family = Family(members, environment=self.environment, folder=self.home)
+        self._families.append(Family(members, environment=self.environment, folder=self.home))
 
     def log_of(self, component: str) -> Path:
         """The file with what a component has said."""
@@ -189,19 +201,15 @@ class Airflow:
             self._set_pool(name, slots)
 
     def unpause(self, dag_id: str, *, deadline_seconds: float = 120.0) -> None:
-        """Let the schedule of a DAG run; waits until Airflow has read the DAG's file."""
+        """Let the schedule of a DAG run; waits until Airflow has read the DAG's file, and has it read once more.
 
-        def is_done() -> bool:
-            self._refuse_dead()
-            try:
-                self._request("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": False})
-            except HTTPError as error:
-                if error.code == 404:
-                    return False
-                raise
-            return True
+        For only then does it set up what the schedule listens to.
+        """
+        self._set_paused(dag_id, is_paused=False, deadline_seconds=deadline_seconds)
 
-        _wait(is_done, deadline_seconds, f"Airflow does not know the DAG {dag_id}. Next: look at its import errors.")
+    def pause(self, dag_id: str) -> None:
+        """Let the schedule of a DAG start no more runs."""
+        self._set_paused(dag_id, is_paused=True, deadline_seconds=120.0)
 
     def trigger(self, dag_id: str) -> str:
         """Start a run now and return its id. The DAG must be unpaused for the run to proceed."""
@@ -230,9 +238,8 @@ class Airflow:
 
     def stop(self) -> None:
         """End every process of this Airflow: politely, then without asking. Again is nothing."""
-        if self._family:
-            self._family.stop()
-            self._family = None
+        while self._families:
+            self._families.pop().stop()
 
     def __enter__(self) -> Self:
         self.migrate()
@@ -244,6 +251,22 @@ class Airflow:
     ) -> None:
         self.stop()
 
+    def _set_paused(self, dag_id: str, *, is_paused: bool, deadline_seconds: float) -> None:
+        def is_done() -> bool:
+            self._refuse_dead()
+            try:
+                found = self._request("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": is_paused})
+                if not is_paused:
+                    self._request("PUT", f"/api/v2/parseDagFile/{quote(found['file_token'])}")
+            except HTTPError as error:
+                if error.code == 404:
+                    return False
+                if error.code != 409:  # it is to be read already
+                    raise
+            return True
+
+        _wait(is_done, deadline_seconds, f"Airflow does not know the DAG {dag_id}. Next: look at its import errors.")
+
     def _set_pool(self, name: str, slots: int) -> None:
         pool = {"slots": slots, "include_deferred": False}
         try:
@@ -254,9 +277,9 @@ class Airflow:
             self._request("PATCH", f"/api/v2/pools/{quote(name)}", {"pool": name} | pool)
 
     def _refuse_dead(self) -> None:
-        if self._family is None:
+        if not self._families:
             raise AirflowError("Airflow is not running. Next: start it.")
-        for name, pid in self._family.pids.items():
+        for name, pid in self.pids.items():
             if not _is_running(pid):
                 log = self.log_of(name)
                 raise AirflowError(f"Airflow's {name} has ended. Next: read {log}, which ends:\n{_tail(log)}")

@@ -1,6 +1,6 @@
 """`lienthong queue`: the stewards' cases, until the pages for them stand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -13,17 +13,25 @@ from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
 from gateway.errors import Reason, RejectedCallError
-from reconciliation import duties, review
+from reconciliation import duties, review, reviewing
 from reconciliation.conflicts import CATALOGUE
+from reconciliation.desk import Steward
 from reconciliation.detecting import HOLDS
 from reconciliation.directory import directory
 from reconciliation.entitlements import read_grants
 from reconciliation.lifecycle import VIETNAM
-from reconciliation.model import Case, CaseKind, Decision
+from reconciliation.model import Case, CaseKind, Decision, Seen, SeenOf
 from reconciliation.store import escalating, stuck, unit_events
 from reconciliation.store.engine import Engine
 
 app = typer.Typer(no_args_is_help=True)
+
+# What an earlier judgement and a case have in common.
+_SEEN_OF: Mapping[SeenOf, str] = {
+    SeenOf.QUESTION: "câu hỏi này · this question",
+    SeenOf.RECORDS: "các bản ghi này · these records",
+    SeenOf.CAUSE: "cùng nguyên nhân · the same cause",
+}
 
 # What a steward is asked, by kind of case.
 _Steward = Annotated[str, typer.Option(help="Người quyết định · Who decides")]
@@ -94,7 +102,7 @@ def stuck_(*, as_json: Json = False) -> None:
 def show(case_id: int, *, as_json: Json = False) -> None:
     """Một hồ sơ và các quyết định có thể. One open case, and the decisions it takes."""
     with open_store() as engine:
-        case = _open_case(engine, case_id)
+        case = reviewing.remember(engine, _open_case(engine, case_id), steward=Steward(name=""))
         name = _names(engine)
     if as_json:
         json_line(case)
@@ -106,6 +114,7 @@ def show(case_id: int, *, as_json: Json = False) -> None:
     if case.proposed_by is not None:
         say(f"Đề nghị {case.proposed_by} chờ người thứ hai duyệt", f"judgement {case.proposed_by} awaits approval")
     _six_words(case, name)
+    _seen_before(case)
     rows(("bản ghi · record",), [(key,) for key in case.record_keys])
     rows(("bằng chứng · evidence", ""), list(case.evidence.items()))
 
@@ -180,6 +189,32 @@ def _six_words(case: Case, name: Callable[[str], str]) -> None:
             ("kết quả · result", duty.result[0]),
         ],
     )
+
+
+def _seen_before(case: Case) -> None:
+    if not case.seen_before:
+        return
+    rows(
+        ("đã từng xem · seen before", "hồ sơ · case", "quyết định · decision", "ai · by", "lúc · at", "nay · now"),
+        [
+            (
+                _SEEN_OF[seen.of],
+                f"{seen.case_id} {seen.kind}",
+                f"{seen.decision} {seen.unit_code or ''} ({seen.reason_code})",
+                seen.steward,
+                f"{seen.judged_at.astimezone(VIETNAM):%d/%m/%Y %H:%M}",
+                _since(seen),
+            )
+            for seen in case.seen_before
+        ],
+    )
+
+
+def _since(seen: Seen) -> str:
+    """What became of an earlier judgement."""
+    if seen.reversed_at is not None:
+        return f"{seen.reversed_by} đã đảo · reversed {seen.reversed_at.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
+    return "không còn hỏi · not asked any more" if seen.is_obsolete else ""
 
 
 def _names(engine: Engine) -> Callable[[str], str]:

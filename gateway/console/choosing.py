@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.console.words import Words, later
 from reconciliation import reasons, review
-from reconciliation.model import Case, Decision
+from reconciliation.model import Case, CaseKind, Decision
 from reconciliation.reasons import Action, OtherReason
 
 WITHDRAW = "withdraw"  # a choice of its own where no action means it
@@ -30,6 +30,23 @@ _KEYS: Mapping[str, str] = {
     Action.ASK: "5",
     Action.SKIP: "6",
     WITHDRAW: "7",
+}
+# Reasons that say nothing of other kinds than these; whoever has one of them all the same says it in words.
+_OF_UNITS = frozenset(
+    {
+        CaseKind.AMBIGUOUS_UNIT,
+        CaseKind.UNKNOWN_UNIT,
+        CaseKind.TWO_UNITS_ONE_PERSON,
+        CaseKind.TWO_PROVINCES_ONE_PERSON,
+        CaseKind.HOUSEHOLD_CLASH,
+        CaseKind.DUPLICATE_HAMLET,
+    }
+)
+_ONLY_OF: Mapping[str, frozenset[CaseKind]] = {
+    "law": _OF_UNITS,
+    "residence_papers": _OF_UNITS,
+    "refusal_right": frozenset({CaseKind.REFUSED_BY_REGISTRY}),
+    "rule_mended": frozenset({CaseKind.POISONED}),
 }
 
 
@@ -60,7 +77,7 @@ def choices(case: Case, words: Words) -> tuple[Choice, ...]:
     possible: dict[str, Decision | None] = {str(name): one for name, one in reasons.actions(decisions).items()}
     if Decision.WITHDRAW in decisions and Decision.WITHDRAW not in possible.values():
         possible[WITHDRAW] = Decision.WITHDRAW
-    return tuple(_choice(name, possible[name], words) for name in sorted(possible, key=_KEYS.__getitem__))
+    return tuple(_choice(case.kind, name, possible[name], words) for name in sorted(possible, key=_KEYS.__getitem__))
 
 
 def choice(case: Case, name: str, words: Words) -> Choice | None:
@@ -75,7 +92,7 @@ def reason_words(words: Words, code: str) -> str:
     return words.pick(reasons.OF_THE_GATEWAY.get(code, (code, code)))
 
 
-def _choice(name: str, decision: Decision | None, words: Words) -> Choice:
+def _choice(kind: CaseKind, name: str, decision: Decision | None, words: Words) -> Choice:
     of: Decision | OtherReason = decision or OtherReason(name)
     if decision is None:
         label = _OTHERS[Action(name)]
@@ -83,7 +100,8 @@ def _choice(name: str, decision: Decision | None, words: Words) -> Choice:
         label = _ACCEPTED
     else:
         label = _LABELS[decision]
-    told = tuple((code, reason_words(words, code)) for code in reasons.codes(of))
+    fitting = (code for code in reasons.codes(of) if code not in _ONLY_OF or kind in _ONLY_OF[code])
+    told = tuple((code, reason_words(words, code)) for code in fitting)
     return Choice(name=name, key=_KEYS[name], label=words.say(label), decision=decision, reasons=told)
 
 

@@ -8,8 +8,10 @@ from adapters import catalogue
 from adapters.reference.units import UnitTables, unit
 from gateway.console.fields import LABELS
 from gateway.console.words import Words, later
+from gateway.reports.words import explanation
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case
+from reconciliation.persons import PERSONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,17 @@ _REASONS: Mapping[str, str] = {
     "own_parent": later("một người là cha mẹ của chính mình"),
     "circle": later("quan hệ cha mẹ đi thành vòng"),
     "age": later("cha mẹ và con sinh quá gần nhau"),
+    "judgement": later("đã có quyết định trái lại"),
+    "contradiction": later("các quyết định trái nhau"),
+    "two_numbers": later("ghép sẽ nối hai số định danh khác nhau"),
+    "too_large": later("ghép sẽ nối quá nhiều hồ sơ"),
+    "member_of_two": later("một người ở hai hộ của một xã"),
+    "two_heads": later("hai người còn sống cùng là chủ hộ"),
+    "head_missing": later("đủ số người nhưng không ai là chủ hộ"),
+    "head_dead": later("chủ hộ đã mất"),
+    "two_units": later("hai xã cùng khai một hồ sơ cư trú"),
 }
+_VETOES = {veto.name: (veto.vi, veto.en) for veto in PERSONS.vetoes}
 
 
 def of(case: Case, words: Words, *, units: UnitTables, now: datetime) -> Evidence:
@@ -84,19 +96,23 @@ def named(code: str, on: date, units: UnitTables) -> NamedUnit:
     return NamedUnit(code=code, name=found.name if found else "", on=on)
 
 
+def _code(name: str, code: str, words: Words) -> str:
+    if name == "explanation":
+        return words.pick(explanation(code))
+    return words.say(_REASONS[code]) if code in _REASONS else words.pick(_VETOES.get(code, (code, code)))
+
+
 def _text(name: str, value: object, words: Words) -> str:
     say: Callable[[str], str] = words.say
     match value:
-        case None | "" | []:
-            return ""
         case list() if name == "fields":
             return ", ".join(say(LABELS.get(str(one), str(one))) for one in value)
         case list() if name == "provinces":
             known = catalogue.load().provinces
             return ", ".join(known[code].name if code in known else str(code) for code in value)
-        case list() | dict():
+        case None | "" | list() | dict():
             return ""
-        case str() if name == "reason":
-            return say(_REASONS[value]) if value in _REASONS else value
+        case str() if name in {"reason", "explanation"}:
+            return _code(name, value, words)
         case _:
-            return str(value)
+            return words.tenth(value) if isinstance(value, float) else str(value)

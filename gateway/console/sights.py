@@ -1,6 +1,6 @@
-"""Which provinces a visitor sees, and what codes are called: of provinces, offices, and today's units."""
+"""Which provinces a visitor sees, and what codes are called: of provinces, offices, states, and today's units."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import pyarrow.compute as pc
@@ -8,11 +8,20 @@ import pyarrow.compute as pc
 from adapters.catalogue import Catalogue, Province, load
 from adapters.reference.units import units_on
 from gateway.console.doors import MissingPageError, Visit
+from gateway.console.words import later
 from reconciliation import duties
 from reconciliation.entitlements import read_grants
-from reconciliation.lifecycle import VIETNAM
+from reconciliation.lifecycle import TERMINAL, VIETNAM
+from reconciliation.model import State
 from reconciliation.store import unit_events
 from reconciliation.users import UserRole
+
+_ENDED: Mapping[State, str] = {
+    State.APPLIED: later("Đã áp dụng"),
+    State.REFUSED: later("Bị từ chối"),
+    State.SUPERSEDED: later("Có phiên bản mới hơn"),
+    State.WITHDRAWN: later("Đã rút"),
+}
 
 
 def provinces(visit: Visit) -> frozenset[str] | None:
@@ -61,6 +70,11 @@ def office(owner: str) -> str:
     return duties.person(
         owner, catalogue=catalogue, registries={grant.consumer_id: grant.name for grant in read_grants()}
     )
+
+
+def state_name(visit: Visit, state: State) -> str:
+    """What a state of an update is called: what is to be done, or how it ended."""
+    return visit.say(_ENDED[state]) if state in TERMINAL else visit.words.pick(duties.DUTIES[state].task)
 
 
 def unit_names(visit: Visit, *, now: datetime) -> dict[str, str]:

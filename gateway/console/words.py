@@ -3,6 +3,7 @@
 The catalogues are read as they lie in the tree: nothing has to be compiled.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
+from gateway.console.numerals import ENGLISH, VIETNAMESE
 from reconciliation.lifecycle import VIETNAM
 
 FIRST = "vi"
@@ -27,6 +29,7 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language if language in LANGUAGES else FIRST
+        self.numerals = VIETNAMESE if self.language == FIRST else ENGLISH
         self._said = {} if self.language == FIRST else catalogue(self.language)
 
     def say(self, text: str, **values: object) -> str:
@@ -49,7 +52,15 @@ class Words:
 
     def number(self, value: int) -> str:
         """1.234.567 in Vietnamese, 1,234,567 in English."""
-        return f"{value:,}".replace(",", "." if self.language == FIRST else ",")
+        return self.numerals.count(value)
+
+    def marked(self, text: str) -> str:
+        """A text that was written with English numbers, with this language's mark before tenths."""
+        return re.sub(r"(?<=\d)\.(?=\d)", self.numerals.decimal, text)
+
+    def tenth(self, value: float) -> str:
+        """12,5 in Vietnamese, 12.5 in English."""
+        return self.numerals.tenth(value)
 
 
 @cache

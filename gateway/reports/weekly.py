@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from gateway.console.pictures.ageing import Pile, ageing
 from gateway.console.pictures.trends import Line, trends
+from gateway.reports.headlines import headlines
 from gateway.reports.page import count, render
 from gateway.reports.words import Both
 from reconciliation.lifecycle import VIETNAM
@@ -89,6 +90,7 @@ def _values(figures: Figures) -> Figures:
         "last_day": _last_day(figures),
         "as_of": moment(figures["as_of"]),
         "is_whole": figures["is_whole"],
+        "headlines": [{"vi": vi, "en": en} for vi, en in headlines(figures)],
         "totals": [
             {"vi": vi, "en": en, "value": count(totals[name]), "is_bad": name == "stuck" and totals[name] > 0}
             for name, (vi, en) in FIGURES.items()
@@ -120,6 +122,7 @@ def _values(figures: Figures) -> Figures:
         ],
         "stuck_chart": stuck_chart(provinces),
         "trend_chart": trend_chart(figures["trend"]),
+        "has_trend": len(figures["trend"]) > 1,
     }
 
 
@@ -142,7 +145,7 @@ def _province(one: Figures) -> Figures:
         "stuck": count(one["stuck"]),
         "is_stuck": one["stuck"] > 0,
         "indicators": [indicator["met"] for indicator in one["indicators"]],
-        "age": one.get("age"),
+        "age": _age(one["age"]) if one.get("age") else None,
         "stuck_with": [
             {
                 "office": held["office"],
@@ -155,6 +158,12 @@ def _province(one: Figures) -> Figures:
             for held in one["stuck_with"]
         ],
     }
+
+
+def _age(one: Figures) -> Figures:
+    days = {name: f"{one[name]:.1f}".replace(".", ",") for name in ("median_days", "p95_days")}
+    hop = {"hop_vi": one["hop_vi"], "hop_en": one["hop"].replace("_", " "), "hop_share": percent(one["hop_share"])}
+    return {"updates": count(one["updates"]), **days, **hop}
 
 
 def _unit(one: Figures) -> Figures:

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from adapters.catalogue import Catalogue
 from gateway import access, identity
 from gateway.access import KnownGrants
 from gateway.v1 import stewardship_pb2 as pb
@@ -14,7 +15,7 @@ from gateway.v1 import stewardship_pb2_grpc
 from gateway.wire import stewardship as wire
 from gateway.wire.values import write_time
 from gateway.workers import Workers
-from reconciliation import generalising, review, reviewing
+from reconciliation import agreement, generalising, review, reviewing, works
 from reconciliation.desk import UNDO, Steward
 from reconciliation.lifecycle import VIETNAM
 
@@ -22,15 +23,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 _PAGE = 50
 _WORKING_DAYS = 3
+_WRONG_AT_MOST = 0.05  # what a sample shows when no size is asked for
 
 
 @dataclass
 class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
-    """Answers stewards. Every call asks anew whether the caller may speak for the steward it names."""
+    """Answers stewards and provinces. Every call asks anew whether the caller may speak for whom it names."""
 
     workers: Workers
     clock: Callable[[], datetime]
     known: KnownGrants
+    catalogue: Catalogue
 
     async def NextCase(self, request: pb.NextCaseRequest, context: Context) -> pb.NextCaseResponse:  # noqa: N802
         """The best case that nobody holds, now the steward's."""
@@ -76,6 +79,28 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
             now=self.clock(),
         )
         return pb.AskProvinceResponse(until=write_time(until))
+
+    async def ListQuestions(self, request: pb.ListQuestionsRequest, context: Context) -> pb.ListQuestionsResponse:  # noqa: N802
+        """A page of what the source's province is asked."""
+        source_id, size = await self._source(request.source_id, context), request.page_size or _PAGE
+        found = await self.workers.store(
+            reviewing.questions, source_id, after=int(request.page_token or 0), limit=size + 1, now=self.clock()
+        )
+        token = str(found[size - 1].case_id) if len(found) > size else ""
+        return pb.ListQuestionsResponse(questions=map(wire.write_question, found[:size]), next_page_token=token)
+
+    async def AnswerQuestion(self, request: pb.AnswerQuestionRequest, context: Context) -> pb.AnswerQuestionResponse:  # noqa: N802
+        """Notes what the province says."""
+        source_id = await self._source(request.source_id, context)
+        await self.workers.store(
+            reviewing.answer,
+            request.case_id,
+            by=source_id,
+            words=request.words,
+            of_sources=(source_id,),
+            now=self.clock(),
+        )
+        return pb.AnswerQuestionResponse()
 
     async def ListCases(self, request: pb.ListCasesRequest, context: Context) -> pb.ListCasesResponse:  # noqa: N802
         """A page of the desk."""
@@ -202,9 +227,58 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
         )
         return pb.ReverseWorkResponse(work=wire.write_work(work))
 
+    async def DrawSample(self, request: pb.DrawSampleRequest, context: Context) -> pb.DrawSampleResponse:  # noqa: N802
+        """Cases of a work to be looked at once more."""
+        await self._of_work(request.steward, request.work_id, context)
+        work = await self.workers.store(generalising.find, request.work_id)
+        size = 0 if work.pending else request.size or works.sample_size(_WRONG_AT_MOST)
+        drawn = await self.workers.store(generalising.sample, request.work_id, size=size, seed=request.work_id)
+        return pb.DrawSampleResponse(case_ids=drawn)
+
+    async def CheckCase(self, request: pb.CheckCaseRequest, context: Context) -> pb.CheckCaseResponse:  # noqa: N802
+        """Notes whether a case of a work was decided rightly."""
+        audit = await self.workers.store(
+            generalising.check,
+            request.work_id,
+            request.case_id,
+            is_right=request.is_right,
+            steward=await self._of_work(request.steward, request.work_id, context),
+            now=self.clock(),
+        )
+        return pb.CheckCaseResponse(checked=audit.checked, wrong=audit.wrong, at_most_wrong=audit.at_most)
+
+    async def NextSecondReview(  # noqa: N802
+        self, request: pb.NextSecondReviewRequest, context: Context
+    ) -> pb.NextSecondReviewResponse:
+        """A case to answer once more, without what was answered."""
+        steward = await self._steward(request.steward, context)
+        look = await self.workers.store(agreement.next_look, steward, now=self.clock())
+        if look is None:
+            return pb.NextSecondReviewResponse()
+        return pb.NextSecondReviewResponse(judgement_id=look.judgement_id, case=wire.write_case(look.case))
+
+    async def AnswerSecondReview(  # noqa: N802
+        self, request: pb.AnswerSecondReviewRequest, context: Context
+    ) -> pb.AnswerSecondReviewResponse:
+        """Notes the second answer, and does not tell whether it is the first one's."""
+        steward = await self._steward(request.steward, context)
+        await self.workers.store(
+            agreement.answer,
+            request.judgement_id,
+            decision=wire.read_decision(request.decision),
+            value=request.value or None,
+            steward=steward,
+            now=self.clock(),
+        )
+        return pb.AnswerSecondReviewResponse()
+
     async def _steward(self, name: str, context: Context) -> Steward:
         caller, today = identity.caller(context), self.clock().astimezone(VIETNAM).date()
         return access.steward(await self.known.standing(), caller, name, on=today)
+
+    async def _source(self, source_id: str, context: Context) -> str:
+        caller, today = identity.caller(context), self.clock().astimezone(VIETNAM).date()
+        return access.source(self.catalogue, await self.known.standing(), caller, source_id, on=today).source.source_id
 
     async def _of_judgement(self, name: str, judgement_id: int, context: Context) -> Steward:
         steward = await self._steward(name, context)

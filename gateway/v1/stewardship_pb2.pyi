@@ -100,6 +100,34 @@ CASE_STAGE_CLOSED: CaseStage.ValueType  # 6
 """Nothing: its records no longer raise it."""
 Global___CaseStage: _TypeAlias = CaseStage  # noqa: Y015
 
+class _SeenOf:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeenOfEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeenOf.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEEN_OF_UNSPECIFIED: _SeenOf.ValueType  # 0
+    """Not stated."""
+    SEEN_OF_QUESTION: _SeenOf.ValueType  # 1
+    """It is on the very same question, and no longer in force."""
+    SEEN_OF_RECORDS: _SeenOf.ValueType  # 2
+    """It is on another question about the same records."""
+    SEEN_OF_CAUSE: _SeenOf.ValueType  # 3
+    """It is on another case that the same reason made."""
+
+class SeenOf(_SeenOf, metaclass=_SeenOfEnumTypeWrapper):
+    """What an earlier judgement and a case have in common."""
+
+SEEN_OF_UNSPECIFIED: SeenOf.ValueType  # 0
+"""Not stated."""
+SEEN_OF_QUESTION: SeenOf.ValueType  # 1
+"""It is on the very same question, and no longer in force."""
+SEEN_OF_RECORDS: SeenOf.ValueType  # 2
+"""It is on another question about the same records."""
+SEEN_OF_CAUSE: SeenOf.ValueType  # 3
+"""It is on another case that the same reason made."""
+Global___SeenOf: _TypeAlias = SeenOf  # noqa: Y015
+
 @_typing.final
 class StewardCase(_message.Message):
     """One question."""
@@ -113,6 +141,7 @@ class StewardCase(_message.Message):
     DEADLINE_FIELD_NUMBER: _builtins.int
     RECORD_KEYS_FIELD_NUMBER: _builtins.int
     EVIDENCE_JSON_FIELD_NUMBER: _builtins.int
+    SEEN_BEFORE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.int
     """Its id."""
     kind: _builtins.str
@@ -133,6 +162,10 @@ class StewardCase(_message.Message):
     def record_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The records it is about, each "source_id|source_record_id"."""
 
+    @_builtins.property
+    def seen_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenBefore]:
+        """What was decided before on cases like it, the newest first; of a case that is claimed, not of lists and reviews."""
+
     def __init__(
         self,
         *,
@@ -143,14 +176,65 @@ class StewardCase(_message.Message):
         deadline: _timestamp_pb2.Timestamp | None = ...,
         record_keys: _abc.Iterable[_builtins.str] | None = ...,
         evidence_json: _builtins.str = ...,
+        seen_before: _abc.Iterable[Global___SeenBefore] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "deadline", b"deadline", "evidence_json", b"evidence_json", "kind", b"kind", "opened_at", b"opened_at", "province_code", b"province_code", "record_keys", b"record_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "deadline", b"deadline", "evidence_json", b"evidence_json", "kind", b"kind", "opened_at", b"opened_at", "province_code", b"province_code", "record_keys", b"record_keys", "seen_before", b"seen_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StewardCase: _TypeAlias = StewardCase  # noqa: Y015
+
+@_typing.final
+class SeenBefore(_message.Message):
+    """An earlier judgement on a case like the one at hand, and what became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OF_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    JUDGEMENT_FIELD_NUMBER: _builtins.int
+    REVERSED_BY_FIELD_NUMBER: _builtins.int
+    REVERSED_AT_FIELD_NUMBER: _builtins.int
+    IS_OBSOLETE_FIELD_NUMBER: _builtins.int
+    of: Global___SeenOf.ValueType
+    """What the two have in common."""
+    case_id: _builtins.int
+    """The case it is on."""
+    kind: _builtins.str
+    """The kind of that case."""
+    reversed_by: _builtins.str
+    """Who took it back; empty for nobody."""
+    is_obsolete: _builtins.bool
+    """Its own question is raised no longer."""
+    @_builtins.property
+    def judgement(self) -> Global___StewardJudgement:
+        """What was decided, by whom, when and why; `value` is stated for UNIT only, and the words stay with that case."""
+
+    @_builtins.property
+    def reversed_at(self) -> _timestamp_pb2.Timestamp:
+        """When; absent when nobody did."""
+
+    def __init__(
+        self,
+        *,
+        of: Global___SeenOf.ValueType = ...,
+        case_id: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        judgement: Global___StewardJudgement | None = ...,
+        reversed_by: _builtins.str = ...,
+        reversed_at: _timestamp_pb2.Timestamp | None = ...,
+        is_obsolete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judgement", b"judgement", "reversed_at", b"reversed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "is_obsolete", b"is_obsolete", "judgement", b"judgement", "kind", b"kind", "of", b"of", "reversed_at", b"reversed_at", "reversed_by", b"reversed_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeenBefore: _TypeAlias = SeenBefore  # noqa: Y015
 
 @_typing.final
 class CaseLease(_message.Message):
@@ -551,6 +635,161 @@ class AskProvinceResponse(_message.Message):
 Global___AskProvinceResponse: _TypeAlias = AskProvinceResponse  # noqa: Y015
 
 @_typing.final
+class ListQuestionsRequest(_message.Message):
+    """Names the source whose questions are asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """For which source the caller speaks."""
+    page_size: _builtins.int
+    """At most so many; 0 for 50."""
+    page_token: _builtins.str
+    """From the answer before; empty for the beginning."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuestionsRequest: _TypeAlias = ListQuestionsRequest  # noqa: Y015
+
+@_typing.final
+class ListQuestionsResponse(_message.Message):
+    """Some questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when these are the last."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvinceQuestion]:
+        """The oldest case first."""
+
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[Global___ProvinceQuestion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuestionsResponse: _TypeAlias = ListQuestionsResponse  # noqa: Y015
+
+@_typing.final
+class ProvinceQuestion(_message.Message):
+    """What a province is asked about its records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_IDS_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    ANSWER_BY_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.int
+    """The case it is about."""
+    kind: _builtins.str
+    """The kind of the case, as in docs/conflicts.md; kinds are added."""
+    @_builtins.property
+    def source_record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The records it is about, by the source's own keys; those of other sources are not named."""
+
+    @_builtins.property
+    def asked_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the province has the word."""
+
+    @_builtins.property
+    def answer_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when; afterwards the case is decided without it."""
+
+    @_builtins.property
+    def because(self) -> Global___Because:
+        """What is asked: the reason of the closed list, and the steward's words."""
+
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        source_record_ids: _abc.Iterable[_builtins.str] | None = ...,
+        asked_at: _timestamp_pb2.Timestamp | None = ...,
+        answer_by: _timestamp_pb2.Timestamp | None = ...,
+        because: Global___Because | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "asked_at", b"asked_at", "because", b"because"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "asked_at", b"asked_at", "because", b"because", "case_id", b"case_id", "kind", b"kind", "source_record_ids", b"source_record_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProvinceQuestion: _TypeAlias = ProvinceQuestion  # noqa: Y015
+
+@_typing.final
+class AnswerQuestionRequest(_message.Message):
+    """A province's answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """For which source the caller speaks; the case's history shows it."""
+    case_id: _builtins.int
+    """The case."""
+    words: _builtins.str
+    """The answer, for the steward to read."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        case_id: _builtins.int = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "source_id", b"source_id", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerQuestionRequest: _TypeAlias = AnswerQuestionRequest  # noqa: Y015
+
+@_typing.final
+class AnswerQuestionResponse(_message.Message):
+    """The answer is noted, and the case on the desk again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerQuestionResponse: _TypeAlias = AnswerQuestionResponse  # noqa: Y015
+
+@_typing.final
 class ListCasesRequest(_message.Message):
     """Says which cases to list."""
 
@@ -729,12 +968,15 @@ class CaseEvent(_message.Message):
     WHAT_FIELD_NUMBER: _builtins.int
     JUDGEMENT_FIELD_NUMBER: _builtins.int
     REASON_CODE_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
     by: _builtins.str
     """Who."""
     what: _builtins.str
     """What: claimed, released, skipped, asked, answered, judged, reversed or approved."""
     reason_code: _builtins.str
     """Why, of the closed list."""
+    words: _builtins.str
+    """Free words: of what a province was asked, what it answered, and why a case was skipped."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -751,10 +993,11 @@ class CaseEvent(_message.Message):
         what: _builtins.str = ...,
         judgement: Global___StewardJudgement | None = ...,
         reason_code: _builtins.str = ...,
+        words: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "judgement", b"judgement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "judgement", b"judgement", "reason_code", b"reason_code", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "judgement", b"judgement", "reason_code", b"reason_code", "what", b"what", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1235,7 +1478,7 @@ class StewardWork(_message.Message):
     steward: _builtins.str
     """Who began it."""
     pending: _builtins.int
-    """How many cases are still to be done."""
+    """How many cases are still to be done. One that somebody holds waits until they let it go."""
     done: _builtins.int
     """How many it decided."""
     refused: _builtins.int
@@ -1431,3 +1674,222 @@ class ReverseWorkResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReverseWorkResponse: _TypeAlias = ReverseWorkResponse  # noqa: Y015
+
+@_typing.final
+class DrawSampleRequest(_message.Message):
+    """Says how many cases to look at once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who asks."""
+    work_id: _builtins.int
+    """The work."""
+    size: _builtins.int
+    """So many; 0 for as many as show, when all are right, that at most 5 in 100 of the work's cases are wrong."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        work_id: _builtins.int = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size", b"size", "steward", b"steward", "work_id", b"work_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawSampleRequest: _TypeAlias = DrawSampleRequest  # noqa: Y015
+
+@_typing.final
+class DrawSampleResponse(_message.Message):
+    """The cases drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In the order of the draw; all that the work decided when those are fewer. None while some are pending."""
+
+    def __init__(
+        self,
+        *,
+        case_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_ids", b"case_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawSampleResponse: _TypeAlias = DrawSampleResponse  # noqa: Y015
+
+@_typing.final
+class CheckCaseRequest(_message.Message):
+    """What somebody found who looked at a case once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    IS_RIGHT_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who looked."""
+    work_id: _builtins.int
+    """The work."""
+    case_id: _builtins.int
+    """The case."""
+    is_right: _builtins.bool
+    """Whether it was decided rightly."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        work_id: _builtins.int = ...,
+        case_id: _builtins.int = ...,
+        is_right: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "is_right", b"is_right", "steward", b"steward", "work_id", b"work_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckCaseRequest: _TypeAlias = CheckCaseRequest  # noqa: Y015
+
+@_typing.final
+class CheckCaseResponse(_message.Message):
+    """What is known of the work now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKED_FIELD_NUMBER: _builtins.int
+    WRONG_FIELD_NUMBER: _builtins.int
+    AT_MOST_WRONG_FIELD_NUMBER: _builtins.int
+    checked: _builtins.int
+    """How many of its cases somebody else has checked."""
+    wrong: _builtins.int
+    """How many of those were wrong."""
+    at_most_wrong: _builtins.float
+    """With 95 % confidence at most this share of its cases is wrong."""
+    def __init__(
+        self,
+        *,
+        checked: _builtins.int = ...,
+        wrong: _builtins.int = ...,
+        at_most_wrong: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most_wrong", b"at_most_wrong", "checked", b"checked", "wrong", b"wrong"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckCaseResponse: _TypeAlias = CheckCaseResponse  # noqa: Y015
+
+@_typing.final
+class NextSecondReviewRequest(_message.Message):
+    """Asks for a case to answer once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who asks."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["steward", b"steward"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextSecondReviewRequest: _TypeAlias = NextSecondReviewRequest  # noqa: Y015
+
+@_typing.final
+class NextSecondReviewResponse(_message.Message):
+    """A case to answer once more, if there is one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    judgement_id: _builtins.int
+    """The judgement that is reviewed; 0 when there is none."""
+    @_builtins.property
+    def case(self) -> Global___StewardCase:
+        """Its case; absent when there is none."""
+
+    def __init__(
+        self,
+        *,
+        judgement_id: _builtins.int = ...,
+        case: Global___StewardCase | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "judgement_id", b"judgement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextSecondReviewResponse: _TypeAlias = NextSecondReviewResponse  # noqa: Y015
+
+@_typing.final
+class AnswerSecondReviewRequest(_message.Message):
+    """A second answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    JUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who answers."""
+    judgement_id: _builtins.int
+    """The judgement that is reviewed."""
+    decision: Global___Decision.ValueType
+    """What the reviewer would have decided."""
+    value: _builtins.str
+    """The unit's code of UNIT, or the record key of WITHDRAW where several are concerned."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        judgement_id: _builtins.int = ...,
+        decision: Global___Decision.ValueType = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "judgement_id", b"judgement_id", "steward", b"steward", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerSecondReviewRequest: _TypeAlias = AnswerSecondReviewRequest  # noqa: Y015
+
+@_typing.final
+class AnswerSecondReviewResponse(_message.Message):
+    """The answer is noted. Whether it is the first one's again is not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerSecondReviewResponse: _TypeAlias = AnswerSecondReviewResponse  # noqa: Y015

@@ -28,6 +28,7 @@ if _version_not_supported:
 class StewardshipServiceStub:
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     def __init__(self, channel):
@@ -60,6 +61,16 @@ class StewardshipServiceStub:
                 '/gateway.v1.StewardshipService/AskProvince',
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.AskProvinceRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_stewardship__pb2.AskProvinceResponse.FromString,
+                _registered_method=True)
+        self.ListQuestions = channel.unary_unary(
+                '/gateway.v1.StewardshipService/ListQuestions',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.ListQuestionsRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListQuestionsResponse.FromString,
+                _registered_method=True)
+        self.AnswerQuestion = channel.unary_unary(
+                '/gateway.v1.StewardshipService/AnswerQuestion',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionResponse.FromString,
                 _registered_method=True)
         self.ListCases = channel.unary_unary(
                 '/gateway.v1.StewardshipService/ListCases',
@@ -116,11 +127,32 @@ class StewardshipServiceStub:
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkResponse.FromString,
                 _registered_method=True)
+        self.DrawSample = channel.unary_unary(
+                '/gateway.v1.StewardshipService/DrawSample',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.DrawSampleRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.DrawSampleResponse.FromString,
+                _registered_method=True)
+        self.CheckCase = channel.unary_unary(
+                '/gateway.v1.StewardshipService/CheckCase',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.CheckCaseRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.CheckCaseResponse.FromString,
+                _registered_method=True)
+        self.NextSecondReview = channel.unary_unary(
+                '/gateway.v1.StewardshipService/NextSecondReview',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewResponse.FromString,
+                _registered_method=True)
+        self.AnswerSecondReview = channel.unary_unary(
+                '/gateway.v1.StewardshipService/AnswerSecondReview',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.FromString,
+                _registered_method=True)
 
 
 class StewardshipServiceServicer:
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     def NextCase(self, request, context):
@@ -153,6 +185,21 @@ class StewardshipServiceServicer:
 
     def AskProvince(self, request, context):
         """Gives the province the word for some working days; the case's clock stands still meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuestions(self, request, context):
+        """Lists what stewards ask a province about the records of one of its sources. For who may push for that source.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerQuestion(self, request, context):
+        """Answers one of them: the case is on the desk again with what was left of its time. The same answer sent again changes
+        nothing. NOT_ASKED when nobody waits for it, CASE_UNKNOWN when it is about no record of the source.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +283,37 @@ class StewardshipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrawSample(self, request, context):
+        """Draws cases of a work that is done, to be looked at once more: the same ones whenever the same number is drawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckCase(self, request, context):
+        """Says whether a case of a work was decided rightly, as another person than who began the work. What was said first
+        counts. DECISION_INVALID for one's own work, and for a case that it has not decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextSecondReview(self, request, context):
+        """Shows a case that somebody else decided, to be answered once more without knowing how. Without a case when there is
+        none. One judgement in 20 is drawn, and those that are known to be right are asked of everybody.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerSecondReview(self, request, context):
+        """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
+        JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StewardshipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -263,6 +341,16 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
                     servicer.AskProvince,
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.AskProvinceRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_stewardship__pb2.AskProvinceResponse.SerializeToString,
+            ),
+            'ListQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuestions,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListQuestionsRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.ListQuestionsResponse.SerializeToString,
+            ),
+            'AnswerQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerQuestion,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionResponse.SerializeToString,
             ),
             'ListCases': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCases,
@@ -319,6 +407,26 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkResponse.SerializeToString,
             ),
+            'DrawSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawSample,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.DrawSampleRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.DrawSampleResponse.SerializeToString,
+            ),
+            'CheckCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCase,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.CheckCaseRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.CheckCaseResponse.SerializeToString,
+            ),
+            'NextSecondReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextSecondReview,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewResponse.SerializeToString,
+            ),
+            'AnswerSecondReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerSecondReview,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gateway.v1.StewardshipService', rpc_method_handlers)
@@ -330,6 +438,7 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
 class StewardshipService:
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     @staticmethod
@@ -457,6 +566,60 @@ class StewardshipService:
             '/gateway.v1.StewardshipService/AskProvince',
             gateway_dot_v1_dot_stewardship__pb2.AskProvinceRequest.SerializeToString,
             gateway_dot_v1_dot_stewardship__pb2.AskProvinceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/ListQuestions',
+            gateway_dot_v1_dot_stewardship__pb2.ListQuestionsRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.ListQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/AnswerQuestion',
+            gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.AnswerQuestionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -754,6 +917,114 @@ class StewardshipService:
             '/gateway.v1.StewardshipService/ReverseWork',
             gateway_dot_v1_dot_stewardship__pb2.ReverseWorkRequest.SerializeToString,
             gateway_dot_v1_dot_stewardship__pb2.ReverseWorkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/DrawSample',
+            gateway_dot_v1_dot_stewardship__pb2.DrawSampleRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.DrawSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/CheckCase',
+            gateway_dot_v1_dot_stewardship__pb2.CheckCaseRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.CheckCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextSecondReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/NextSecondReview',
+            gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.NextSecondReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerSecondReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/AnswerSecondReview',
+            gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

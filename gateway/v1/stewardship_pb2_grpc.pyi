@@ -29,6 +29,7 @@ GRPC_VERSION: str
 class StewardshipServiceStub:
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     @_typing.overload
@@ -45,6 +46,12 @@ class StewardshipServiceStub:
     """Lays a case back, with a reason when it is not to be handed to the same steward again until the next day."""
     AskProvince: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.AskProvinceRequest, _stewardship_pb2.AskProvinceResponse]
     """Gives the province the word for some working days; the case's clock stands still meanwhile."""
+    ListQuestions: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ListQuestionsRequest, _stewardship_pb2.ListQuestionsResponse]
+    """Lists what stewards ask a province about the records of one of its sources. For who may push for that source."""
+    AnswerQuestion: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerQuestionRequest, _stewardship_pb2.AnswerQuestionResponse]
+    """Answers one of them: the case is on the desk again with what was left of its time. The same answer sent again changes
+    nothing. NOT_ASKED when nobody waits for it, CASE_UNKNOWN when it is about no record of the source.
+    """
     ListCases: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ListCasesRequest, _stewardship_pb2.ListCasesResponse]
     """Lists cases, the gravest and most urgent first."""
     GetCaseHistory: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.GetCaseHistoryRequest, _stewardship_pb2.GetCaseHistoryResponse]
@@ -69,11 +76,26 @@ class StewardshipServiceStub:
     """Tells how far a work is, and how much of it can be wrong by what was checked. WORK_UNKNOWN."""
     ReverseWork: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseWorkRequest, _stewardship_pb2.ReverseWorkResponse]
     """Begins to take a whole work back; every case it decided is asked again."""
+    DrawSample: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.DrawSampleRequest, _stewardship_pb2.DrawSampleResponse]
+    """Draws cases of a work that is done, to be looked at once more: the same ones whenever the same number is drawn."""
+    CheckCase: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.CheckCaseRequest, _stewardship_pb2.CheckCaseResponse]
+    """Says whether a case of a work was decided rightly, as another person than who began the work. What was said first
+    counts. DECISION_INVALID for one's own work, and for a case that it has not decided.
+    """
+    NextSecondReview: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.NextSecondReviewRequest, _stewardship_pb2.NextSecondReviewResponse]
+    """Shows a case that somebody else decided, to be answered once more without knowing how. Without a case when there is
+    none. One judgement in 20 is drawn, and those that are known to be right are asked of everybody.
+    """
+    AnswerSecondReview: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerSecondReviewRequest, _stewardship_pb2.AnswerSecondReviewResponse]
+    """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
+    JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+    """
 
 @_typing.type_check_only
 class StewardshipServiceAsyncStub(StewardshipServiceStub):
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,6 +109,12 @@ class StewardshipServiceAsyncStub(StewardshipServiceStub):
     """Lays a case back, with a reason when it is not to be handed to the same steward again until the next day."""
     AskProvince: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.AskProvinceRequest, _stewardship_pb2.AskProvinceResponse]  # type: ignore[assignment]
     """Gives the province the word for some working days; the case's clock stands still meanwhile."""
+    ListQuestions: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ListQuestionsRequest, _stewardship_pb2.ListQuestionsResponse]  # type: ignore[assignment]
+    """Lists what stewards ask a province about the records of one of its sources. For who may push for that source."""
+    AnswerQuestion: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerQuestionRequest, _stewardship_pb2.AnswerQuestionResponse]  # type: ignore[assignment]
+    """Answers one of them: the case is on the desk again with what was left of its time. The same answer sent again changes
+    nothing. NOT_ASKED when nobody waits for it, CASE_UNKNOWN when it is about no record of the source.
+    """
     ListCases: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ListCasesRequest, _stewardship_pb2.ListCasesResponse]  # type: ignore[assignment]
     """Lists cases, the gravest and most urgent first."""
     GetCaseHistory: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.GetCaseHistoryRequest, _stewardship_pb2.GetCaseHistoryResponse]  # type: ignore[assignment]
@@ -111,10 +139,25 @@ class StewardshipServiceAsyncStub(StewardshipServiceStub):
     """Tells how far a work is, and how much of it can be wrong by what was checked. WORK_UNKNOWN."""
     ReverseWork: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseWorkRequest, _stewardship_pb2.ReverseWorkResponse]  # type: ignore[assignment]
     """Begins to take a whole work back; every case it decided is asked again."""
+    DrawSample: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.DrawSampleRequest, _stewardship_pb2.DrawSampleResponse]  # type: ignore[assignment]
+    """Draws cases of a work that is done, to be looked at once more: the same ones whenever the same number is drawn."""
+    CheckCase: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.CheckCaseRequest, _stewardship_pb2.CheckCaseResponse]  # type: ignore[assignment]
+    """Says whether a case of a work was decided rightly, as another person than who began the work. What was said first
+    counts. DECISION_INVALID for one's own work, and for a case that it has not decided.
+    """
+    NextSecondReview: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.NextSecondReviewRequest, _stewardship_pb2.NextSecondReviewResponse]  # type: ignore[assignment]
+    """Shows a case that somebody else decided, to be answered once more without knowing how. Without a case when there is
+    none. One judgement in 20 is drawn, and those that are known to be right are asked of everybody.
+    """
+    AnswerSecondReview: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerSecondReviewRequest, _stewardship_pb2.AnswerSecondReviewResponse]  # type: ignore[assignment]
+    """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
+    JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+    """
 
 class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
     """Serves stewards. Every request names one; the caller's certificate has to be among the identities of that steward's
     grant (NOT_ENTITLED otherwise). Cases outside the grant do not exist for the caller.
+    ListQuestions and AnswerQuestion are a province's way back: they name a source, as a push does.
     """
 
     @_abc_1.abstractmethod
@@ -156,6 +199,24 @@ class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stewardship_pb2.AskProvinceResponse, _abc.Awaitable[_stewardship_pb2.AskProvinceResponse]]:
         """Gives the province the word for some working days; the case's clock stands still meanwhile."""
+
+    @_abc_1.abstractmethod
+    def ListQuestions(
+        self,
+        request: _stewardship_pb2.ListQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.ListQuestionsResponse, _abc.Awaitable[_stewardship_pb2.ListQuestionsResponse]]:
+        """Lists what stewards ask a province about the records of one of its sources. For who may push for that source."""
+
+    @_abc_1.abstractmethod
+    def AnswerQuestion(
+        self,
+        request: _stewardship_pb2.AnswerQuestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.AnswerQuestionResponse, _abc.Awaitable[_stewardship_pb2.AnswerQuestionResponse]]:
+        """Answers one of them: the case is on the desk again with what was left of its time. The same answer sent again changes
+        nothing. NOT_ASKED when nobody waits for it, CASE_UNKNOWN when it is about no record of the source.
+        """
 
     @_abc_1.abstractmethod
     def ListCases(
@@ -246,5 +307,43 @@ class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stewardship_pb2.ReverseWorkResponse, _abc.Awaitable[_stewardship_pb2.ReverseWorkResponse]]:
         """Begins to take a whole work back; every case it decided is asked again."""
+
+    @_abc_1.abstractmethod
+    def DrawSample(
+        self,
+        request: _stewardship_pb2.DrawSampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.DrawSampleResponse, _abc.Awaitable[_stewardship_pb2.DrawSampleResponse]]:
+        """Draws cases of a work that is done, to be looked at once more: the same ones whenever the same number is drawn."""
+
+    @_abc_1.abstractmethod
+    def CheckCase(
+        self,
+        request: _stewardship_pb2.CheckCaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.CheckCaseResponse, _abc.Awaitable[_stewardship_pb2.CheckCaseResponse]]:
+        """Says whether a case of a work was decided rightly, as another person than who began the work. What was said first
+        counts. DECISION_INVALID for one's own work, and for a case that it has not decided.
+        """
+
+    @_abc_1.abstractmethod
+    def NextSecondReview(
+        self,
+        request: _stewardship_pb2.NextSecondReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.NextSecondReviewResponse, _abc.Awaitable[_stewardship_pb2.NextSecondReviewResponse]]:
+        """Shows a case that somebody else decided, to be answered once more without knowing how. Without a case when there is
+        none. One judgement in 20 is drawn, and those that are known to be right are asked of everybody.
+        """
+
+    @_abc_1.abstractmethod
+    def AnswerSecondReview(
+        self,
+        request: _stewardship_pb2.AnswerSecondReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.AnswerSecondReviewResponse, _abc.Awaitable[_stewardship_pb2.AnswerSecondReviewResponse]]:
+        """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
+        JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+        """
 
 def add_StewardshipServiceServicer_to_server(servicer: StewardshipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

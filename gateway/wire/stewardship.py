@@ -4,13 +4,14 @@ import json
 
 from gateway.v1 import stewardship_pb2 as pb
 from gateway.wire.values import invalid, read_time, write_time
-from reconciliation.desk import Filter, Held, Lease, Listed, Place, Stage, Told
-from reconciliation.model import Case, CaseKind, Decision, Judgement
+from reconciliation.desk import Filter, Held, Lease, Listed, Place, Question, Stage, Told
+from reconciliation.model import Case, CaseKind, Decision, Judgement, Seen, SeenOf
 from reconciliation.works import Foreseen, Work
 
 _DECISIONS = {pb.Decision.Value(f"DECISION_{decision.name}"): decision for decision in Decision}
 _DECISION_NUMBERS = {decision: number for number, decision in _DECISIONS.items()}
 _STAGES = {pb.CaseStage.Value(f"CASE_STAGE_{stage.name}"): stage for stage in Stage}
+_SEEN_NUMBERS = {of: pb.SeenOf.Value(f"SEEN_OF_{of.name}") for of in SeenOf}
 _STAGE_NUMBERS = {stage: number for number, stage in _STAGES.items()}
 
 
@@ -56,6 +57,39 @@ def write_case(case: Case) -> pb.StewardCase:
         deadline=write_time(case.deadline),
         record_keys=case.record_keys,
         evidence_json=json.dumps(case.evidence, ensure_ascii=False, sort_keys=True),
+        seen_before=map(write_seen, case.seen_before),
+    )
+
+
+def write_seen(seen: Seen) -> pb.SeenBefore:
+    """An earlier judgement on a case like this one, on the wire."""
+    return pb.SeenBefore(
+        of=_SEEN_NUMBERS[seen.of],
+        case_id=seen.case_id,
+        kind=str(seen.kind),
+        judgement=pb.StewardJudgement(
+            judgement_id=seen.judgement_id,
+            decision=_DECISION_NUMBERS[seen.decision],
+            value=seen.unit_code or "",
+            steward=seen.steward,
+            judged_at=write_time(seen.judged_at),
+            because=pb.Because(reason_code=seen.reason_code),
+        ),
+        reversed_by=seen.reversed_by or "",
+        reversed_at=write_time(seen.reversed_at) if seen.reversed_at else None,
+        is_obsolete=seen.is_obsolete,
+    )
+
+
+def write_question(question: Question) -> pb.ProvinceQuestion:
+    """What a province is asked, on the wire."""
+    return pb.ProvinceQuestion(
+        case_id=question.case_id,
+        kind=str(question.kind),
+        source_record_ids=question.record_ids,
+        asked_at=write_time(question.asked_at),
+        answer_by=write_time(question.answer_by),
+        because=pb.Because(reason_code=question.reason_code, words=question.words),
     )
 
 
@@ -108,6 +142,7 @@ def write_event(told: Told) -> pb.CaseEvent:
     if told.touch is not None:
         event.what = str(told.touch.action)
         event.reason_code = told.touch.reason_code or ""
+        event.words = told.touch.words or ""
     elif told.judgement is not None:
         event.what = "judged" if told.judgement.reverses is None else "reversed"
         event.judgement.CopyFrom(write_judgement(told.judgement))

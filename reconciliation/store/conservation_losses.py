@@ -14,7 +14,6 @@ from reconciliation.lifecycle import KEPT_BACK
 from reconciliation.model import State
 from reconciliation.statement import LedgerDay, Loss, Statement
 from reconciliation.store.conservation import former_units_of, per_batch
-from reconciliation.store.lifecycle_moves import POISONED
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
     batch,
@@ -112,9 +111,7 @@ def _headless(kind: RecordKind, province_code: str) -> sa.Select[Any]:
     stands = sa.exists().where(
         record_head.c.source_id == version.c.source_id, record_head.c.source_record_id == version.c.source_record_id
     )
-    updates = _updates(kind, province_code).where(
-        update_state.c.state.not_in(_NO_HEAD), update_state.c.cause != POISONED
-    )
+    updates = _updates(kind, province_code).where(update_state.c.state.not_in(_NO_HEAD))
     return updates.join(version, version.c.record_id == update_state.c.record_id).where(~stands)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql as pg
 from adapters.canonical import RecordKind
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Cursor, FeedPage, Grant, Outcome, OutcomeKind, State
-from reconciliation.store import cases, epochs, feed_pages, lifecycle_moves
+from reconciliation.store import epochs, feed_pages, lifecycle_moves, refusals
 from reconciliation.store.copying import staged
 from reconciliation.store.feed_pages import Granted
 from reconciliation.store.tables import (
@@ -356,7 +356,7 @@ def _record_outcomes(connection: sa.Connection, consumer_id: str, outcomes: Sequ
     lifecycle_moves.move(
         connection, applied, to=State.APPLIED, cause="APPLIED_BY_REGISTRY", now=now, consumer_id=consumer_id
     )
-    cases.open_refusals(connection, consumer_id=consumer_id, fresh=fresh, now=now)
+    refusals.open_cases(connection, consumer_id=consumer_id, fresh=fresh, now=now)
     return len(new)
 
 

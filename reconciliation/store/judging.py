@@ -9,7 +9,7 @@ from adapters.canonical import RecordKind
 from reconciliation import lifecycle
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import Case, CaseKind, Decision, Judgement, State
-from reconciliation.store import cases, lifecycle_moves, unsigned
+from reconciliation.store import lifecycle_moves, refusals, set_aside, unsigned
 from reconciliation.store.copying import reserve
 from reconciliation.store.tables import (
     change,
@@ -34,6 +34,8 @@ def reopen(connection: sa.Connection, case: Case, judgement: Judgement, *, cause
     match judgement.decision:
         case Decision.WITHDRAW if case.kind is CaseKind.UNSIGNED_EVENT:
             return unsigned.await_again(connection, case, cause=cause, now=now)
+        case Decision.WITHDRAW if case.kind is CaseKind.POISONED:
+            return set_aside.take_back(connection, case, cause=cause, now=now)
         case Decision.WITHDRAW:
             ended = _heads((str(judgement.value),)).where(update_state.c.state == str(State.WITHDRAWN))
         case Decision.KEEP if case.kind is CaseKind.REFUSED_BY_REGISTRY:
@@ -55,7 +57,7 @@ def accept_refusal(connection: sa.Connection, case: Case, *, now: datetime) -> i
         update_state.c.state == str(State.AWAITING_STEWARD),
         update_state.c.cause == lifecycle_moves.REFUSED_BY_REGISTRY,
     )
-    return lifecycle_moves.move(connection, refused, to=State.REFUSED, cause=cases.REFUSAL_ACCEPTED, now=now)
+    return lifecycle_moves.move(connection, refused, to=State.REFUSED, cause=refusals.ACCEPTED, now=now)
 
 
 def send_again(connection: sa.Connection, case: Case, *, now: datetime) -> int:

@@ -6,7 +6,6 @@ A run of reconciliation writes it in the transaction of its links, by the differ
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from reconciliation.deciding import PAIRS
-from reconciliation.incremental import Renewed
+from reconciliation.incremental import Upkeep
 from reconciliation.indexing import INDEXED, signed
-from reconciliation.linkage import TALLIES, Homes
-from reconciliation.nearby import HELD_PAIRS, HELD_RECORDS, HOME_COUNTS, HOMES, JUDGED, MEMBERS, SIZES, Held
+from reconciliation.linkage import Homes
+from reconciliation.nearby import JUDGED, Held
 from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
+from reconciliation.store.lookups import ProvincePostings
 from reconciliation.store.tables import (
     link,
     linkage_epoch,
@@ -73,21 +73,6 @@ def begin_epoch(connection: sa.Connection, tallies: pa.Table, begun: Epoch, *, p
     connection.execute(insert.on_conflict_do_update(index_elements=["province_code"], set_=values, where=is_other))
 
 
-_TALLIES = TALLIES.set(1, pa.field("key", pa.int64(), nullable=False))
-
-
-def tallies(connection: sa.Connection, province_code: str) -> pa.Table:
-    """linkage.TALLIES of the province's epoch."""
-    tally = linkage_tally.c
-    query = sa.select(tally.kind, tally.key, tally.records).where(tally.province_code == province_code)
-    return _tallies(copy_out(connection, query, _TALLIES))
-
-
-def _tallies(table: pa.Table) -> pa.Table:
-    keys = pa.concat_arrays([pa.array([], pa.int64()), *table["key"].chunks])
-    return pa.table([table["kind"], keys.view(pa.uint64()), table["records"]], schema=TALLIES)
-
-
 def write(connection: sa.Connection, indexed: pa.Table, *, province_code: str) -> int:
     """Hold `indexed` (indexing.INDEXED) of the province and nothing else; return how many records were written."""
     query = sa.select(linkage_record.c.record_key, linkage_record.c.held_as).where(
@@ -119,15 +104,11 @@ def _delete(connection: sa.Connection, named: sa.Table, *, province_code: str) -
         .where(record.province_code == province_code, key.c.key.is_not(None))
         .subquery()
     )
-    posting = linkage_posting.c
-    connection.execute(
-        linkage_posting.delete().where(
-            posting.province_code == found.c.province_code,
-            posting.rule == found.c.rule,
-            posting.key == found.c.key,
-            posting.record_no == found.c.record_no,
-        )
-    )
+    posting, place = linkage_posting.c, sa.literal_column("linkage_posting.ctid", pg.OID)
+    is_same = [posting[name] == found.c[name] for name in ("province_code", "rule", "key", "record_no")]
+    held = sa.select(place.label("place")).select_from(linkage_posting).where(*is_same).limit(1).lateral("held")
+    places = sa.select(held.c.place).select_from(found.join(held, sa.true()))  # each looked up, none searched for
+    connection.execute(linkage_posting.delete().where(place == sa.any_(sa.func.array(places.scalar_subquery()))))
     connection.execute(
         linkage_record.delete().where(record.province_code == province_code, record.record_key == named.c.record_key)
     )
@@ -156,113 +137,14 @@ def _insert(connection: sa.Connection, indexed: pa.Table, *, province_code: str)
     return int(indexed.num_rows)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProvincePostings:
-    """What is held of one province, asked by many keys at a time (nearby.Postings)."""
-
-    connection: sa.Connection
-    province_code: str
-
-    def keys_of(self, record_keys: pa.Array) -> pa.Table:
-        """nearby.MEMBERS: under which keys the named records are held."""
-        record, named = linkage_record.c, self._staged({"record_key": record_keys})
-        key = sa.func.unnest(record["keys"]).table_valued("key", with_ordinality="rule").render_derived()
-        query = (
-            sa.select(key.c.rule - 1, key.c.key, record.record_key)
-            .select_from(named.join(linkage_record, record.record_key == named.c.record_key).join(key, sa.true()))
-            .where(record.province_code == self.province_code, key.c.key.is_not(None))
-        )
-        return self._asked(query, named, MEMBERS)
-
-    def sizes(self, keys: pa.Table) -> pa.Table:
-        """nearby.SIZES of the given KEYS; one that no record has is not among them."""
-        named = self._staged({"rule": keys["rule"].cast(pa.int16()), "key": keys["key"]})
-        query = sa.select(named.c.rule, named.c.key, sa.func.count()).select_from(self._under(named))
-        return self._asked(query.group_by(named.c.rule, named.c.key), named, SIZES)
-
-    def members(self, keys: pa.Table) -> pa.Table:
-        """nearby.MEMBERS: the records under the given KEYS."""
-        named = self._staged({"rule": keys["rule"].cast(pa.int16()), "key": keys["key"]})
-        record = linkage_record.c
-        query = sa.select(named.c.rule, named.c.key, record.record_key).select_from(
-            self._under(named).join(linkage_record, record.record_no == linkage_posting.c.record_no)
-        )
-        return self._asked(query, named, MEMBERS)
-
-    def _under(self, named: sa.Table) -> sa.Join:
-        posting = linkage_posting.c
-        is_same = sa.and_(posting.rule == named.c.rule, posting.key == named.c.key)
-        return named.join(linkage_posting, sa.and_(posting.province_code == self.province_code, is_same))
-
-    def homes_of(self, record_keys: pa.Array) -> pa.Table:
-        """nearby.HOMES of the named records."""
-        return self._homes("record_key", record_keys)
-
-    def mates(self, homes: pa.Array) -> pa.Table:
-        """nearby.HOMES of all records of the given homes."""
-        return self._homes("home", homes)
-
-    def bearing(self, members: pa.Array) -> pa.Table:
-        """nearby.HOMES of all records of the given members."""
-        return self._homes("member", members)
-
-    def _homes(self, column: str, values: pa.Array) -> pa.Table:
-        named, record = self._staged({column: values}), linkage_record.c
-        query = (
-            sa.select(record.record_key, record.home, record.member)
-            .join(named, named.c[column] == record[column])
-            .where(record.province_code == self.province_code)
-        )
-        return self._asked(query, named, HOMES)
-
-    def home_sizes(self, record_keys: pa.Array) -> pa.Table:
-        """nearby.HOME_COUNTS of the homes of the named records."""
-        named, record = self._staged({"record_key": record_keys}), linkage_record.c
-        homes = sa.select(record.home).join(named, named.c.record_key == record.record_key)
-        query = (
-            sa.select(record.home, sa.func.count())
-            .where(record.province_code == self.province_code, record.home.in_(homes))
-            .group_by(record.home)
-        )
-        return self._asked(query, named, HOME_COUNTS)
-
-    def tallies(self, asked: pa.Table) -> pa.Table:
-        """linkage.TALLIES of the given kinds and keys."""
-        named, held = self._staged({"kind": asked["kind"], "key": signed(asked["key"])}), linkage_tally.c
-        is_same = sa.and_(held.kind == named.c.kind, held.key == named.c.key)
-        query = sa.select(held.kind, held.key, held.records).select_from(
-            named.join(linkage_tally, sa.and_(held.province_code == self.province_code, is_same))
-        )
-        return _tallies(self._asked(query, named, _TALLIES))
-
-    def _staged(self, columns: dict[str, pa.Array | pa.ChunkedArray]) -> sa.Table:
-        return staged(self.connection, f"asked_{'_'.join(columns)}", pa.table(columns))
-
-    def _asked(self, query: sa.Select[Any], named: sa.Table, schema: pa.Schema) -> pa.Table:
-        found = copy_out(self.connection, query, schema)
-        named.drop(self.connection)
-        return found
-
-
 def held(connection: sa.Connection, province_code: str) -> Held | None:
     """What stands of the province's linkage; None where nothing does."""
     begun = epoch(connection, province_code)
     if begun is None:
         return None
-    record, pair = linkage_record.c, linkage_pair.c
     return Held(
         fingerprint=begun.fingerprint,
         counted=begun.records,
-        records=copy_out(
-            connection,
-            sa.select(*(record[name] for name in HELD_RECORDS.names)).where(record.province_code == province_code),
-            HELD_RECORDS,
-        ),
-        pairs=copy_out(
-            connection,
-            sa.select(*(pair[name] for name in HELD_PAIRS.names)).where(pair.province_code == province_code),
-            HELD_PAIRS,
-        ),
         postings=ProvincePostings(connection=connection, province_code=province_code),
     )
 
@@ -278,23 +160,23 @@ def links_by_weight(connection: sa.Connection, province_code: str) -> pa.Table:
     return copy_out(connection, query, PAIRS)
 
 
-def write_linkage(connection: sa.Connection, renewed: Renewed, *, province_code: str, now: datetime) -> int:
-    """Make what a run renewed the linkage that stands; return how many records were written."""
+def write_linkage(connection: sa.Connection, upkeep: Upkeep, *, province_code: str, now: datetime) -> int:
+    """Make what was linked the linkage that stands; return how many records were written."""
     key = ["province_code", "left_key", "right_key"]
-    pairs = renewed.pairs.append_column("province_code", pa.repeat(province_code, renewed.pairs.num_rows))
+    pairs = upkeep.pairs.append_column("province_code", pa.repeat(province_code, upkeep.pairs.num_rows))
     source, _ = upsert(connection, linkage_pair, pairs, key=key)
     pair = linkage_pair.c
-    if renewed.tallies is None:
-        unpaired = staged(connection, "unpaired", renewed.unpaired)
+    if upkeep.tallies is None:
+        unpaired = staged(connection, "unpaired", upkeep.unpaired)
         is_same = [unpaired.c[name] == pair[name] for name in key[1:]]
         connection.execute(linkage_pair.delete().where(pair.province_code == province_code, *is_same))
-        return change(connection, renewed.indexed, pa.chunked_array([renewed.gone]), province_code=province_code)
+        return change(connection, upkeep.indexed, pa.chunked_array([upkeep.gone]), province_code=province_code)
     still = sa.exists().where(*(source.c[name] == pair[name] for name in key))
     connection.execute(linkage_pair.delete().where(pair.province_code == province_code, ~still))
-    begun = Epoch(fingerprint=renewed.fingerprint, records=renewed.records, counted_at=now)
-    begin_epoch(connection, renewed.tallies, begun, province_code=province_code)
-    written = write(connection, renewed.indexed, province_code=province_code)
-    if written > _ANALYZED_FROM * renewed.records:
+    begun = Epoch(fingerprint=upkeep.fingerprint, records=upkeep.records, counted_at=now)
+    begin_epoch(connection, upkeep.tallies, begun, province_code=province_code)
+    written = write(connection, upkeep.indexed, province_code=province_code)
+    if written > _ANALYZED_FROM * upkeep.records:
         connection.execute(_ANALYZE)  # who asks plans by how many there are
     return written
 

@@ -19,7 +19,7 @@ from reconciliation.golden import golden_schema, stands_schema
 from reconciliation.model import OutcomeKind, State
 from reconciliation.rekeying import IDENTITIES
 from reconciliation.standing import DEATHS, ELSEWHERE, Reconciled, Standing, heads_schema
-from reconciliation.store import cases, hamlets, lifecycle_moves, postings, recodings, unit_events
+from reconciliation.store import cases, hamlets, judgements, lifecycle_moves, postings, recodings, refusals, unit_events
 from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
 from reconciliation.store.tables import (
     ROWS_PER_BATCH,
@@ -128,7 +128,7 @@ def read(connection: sa.Connection, province_code: str, *, is_run: bool = False)
             ASSIGNMENT,
         ),
         golden={kind: golden(connection, kind, province_code) for kind in RecordKind},
-        judgements=cases.in_force(connection, province_code),
+        judgements=judgements.in_force(connection, province_code),
         units=unit_events.read_tables(connection),
         hamlets=hamlets.read_register(connection, province_code),
         citizens=citizens(),
@@ -240,7 +240,7 @@ def heads(
     schema: pa.Schema,
     where: sa.ColumnElement[bool] | None = None,
 ) -> pa.Table:
-    """The records of a kind that stand, by record; `schema` has the columns of heads_schema that are wanted.
+    """The records of a kind that stand and are not set aside, by record; `schema` has those of heads_schema wanted.
 
     `where` chooses among them, by their placement too.
     """
@@ -263,7 +263,7 @@ def heads(
             .join(batch, batch.c.batch_id == (record_head.c.record_id // ROWS_PER_BATCH))
         )
         .where(record_head.c.province_code == province_code, record_head.c.kind == str(kind))
-        .where(update_state.c.state != str(State.WITHDRAWN))
+        .where(update_state.c.state != str(State.WITHDRAWN), update_state.c.cause != lifecycle_moves.POISONED)
         .order_by(record_head.c.source_id, record_head.c.source_record_id)
     )
     if where is not None:
@@ -293,6 +293,7 @@ def deaths(connection: sa.Connection, province_code: str) -> pa.Table:
         .join(update_state, update_state.c.record_id == version.c.record_id)
         .where(record_head.c.province_code == province_code, version.c.died_on.is_not(None))
         .where(update_state.c.state.not_in([str(State.WITHDRAWN), str(State.AWAITING_PREDECESSOR)]), ~is_unsigned)
+        .where(update_state.c.cause != lifecycle_moves.POISONED)
         .order_by(version.c.record_id)
     )
     return copy_out(connection, query, DEATHS)
@@ -496,10 +497,10 @@ def _settle_carried(
     pulled = sa.func.coalesce(feed_entry.c.feed_seq <= registry.acknowledged, sa.false())
     said = feed_outcome.c.outcome
     refused = said == str(OutcomeKind.REFUSED)
-    accepted = cases.is_accepted(registry.consumer_id, versions.c.change_id)
+    accepted = refusals.is_accepted(registry.consumer_id, versions.c.change_id)
     for where, state, cause in (
         (said == str(OutcomeKind.APPLIED), State.APPLIED, "APPLIED_BY_REGISTRY"),
-        (sa.and_(refused, accepted), State.REFUSED, cases.REFUSAL_ACCEPTED),
+        (sa.and_(refused, accepted), State.REFUSED, refusals.ACCEPTED),
         (sa.and_(refused, ~accepted), State.AWAITING_STEWARD, lifecycle_moves.REFUSED_BY_REGISTRY),
         (sa.and_(said.is_(None), pulled), State.AWAITING_OUTCOME, "PULLED"),
         (sa.and_(said.is_(None), ~pulled), State.AWAITING_PULL, "PUBLISHED"),

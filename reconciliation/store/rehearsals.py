@@ -11,7 +11,7 @@ from reconciliation.clustering import ASSIGNMENT
 from reconciliation.golden import stands_schema
 from reconciliation.recoding import PLACED
 from reconciliation.standing import DEATHS, ELSEWHERE, Standing, heads_schema
-from reconciliation.store import cases, hamlets, reconciling, unit_events
+from reconciliation.store import hamlets, judgements, reconciling, unit_events
 from reconciliation.store.reconciling import IDLE_SECONDS, STATEMENT_SECONDS
 from reconciliation.store.tables import installation, placement, record_head
 
@@ -67,7 +67,7 @@ def read(connection: sa.Connection, province_code: str, codes: Collection[str]) 
         identities=reconciling.identities(connection, province_code),
         assignment=ASSIGNMENT.empty_table(),
         golden=nothing | {RecordKind.HOUSEHOLD: reconciling.golden(connection, RecordKind.HOUSEHOLD, province_code)},
-        judgements=cases.in_force(connection, province_code),
+        judgements=judgements.in_force(connection, province_code),
         units=unit_events.read_tables(connection),
         hamlets=hamlets.read_register(connection, province_code),
     )

@@ -1,6 +1,7 @@
 """The stewards' desk in SQL: hand out, hold, list. A lease is a row whose number only rises."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from adapters.canonical import RecordKind
 from reconciliation.desk import Filter, Lease, Listed, Place, Stage, Steward, Told, Touch
-from reconciliation.model import Case, CaseKind, State, TouchKind
+from reconciliation.model import Case, CaseKind, TouchKind
 from reconciliation.reasons import UNDONE, VOID
 from reconciliation.store.tables import (
     approval,
@@ -20,7 +21,6 @@ from reconciliation.store.tables import (
     record_head,
     record_tables,
     touch,
-    update_state,
 )
 
 _TIME = sa.DateTime(timezone=True)
@@ -46,10 +46,17 @@ def take_next(
 
 
 def take(connection: sa.Connection, case_id: int, steward: Steward, *, now: datetime, until: datetime) -> Lease | None:
-    """Lease one case; None when somebody else holds it. Who holds it already keeps the number, for longer."""
-    best = sa.select(case.c.case_id).where(case.c.case_id == case_id).with_for_update(of=case).cte("best")
-    rows = connection.execute(_claiming(best, steward, now=now, until=until)).all()
-    return _lease(rows[0], steward=steward.name, until=until) if rows and rows[0].token is not None else None
+    """Lease one case, which the caller has locked; None when somebody else holds it.
+
+    Who holds it already keeps the number, for longer: nothing has happened to the case that its history would tell.
+    """
+    held = find_lease(connection, case_id, lock=True)
+    if held is not None and held.until > now:
+        longer = replace(held, until=until)
+        return longer if held.steward == steward.name and extend(connection, held, now=now, until=until) else None
+    best = sa.select(case.c.case_id).where(case.c.case_id == case_id).cte("best")
+    row = connection.execute(_claiming(best, steward, now=now, until=until)).one()
+    return None if row.token is None else _lease(row, steward=steward.name, until=until)
 
 
 def find_lease(connection: sa.Connection, case_id: int, *, lock: bool = False) -> Lease | None:
@@ -145,28 +152,6 @@ def _is_head() -> sa.ColumnElement[bool]:
     return sa.tuple_(record_head.c.source_id, record_head.c.source_record_id).in_(keys)
 
 
-def pause(connection: sa.Connection, found: Case, *, until: datetime | None, deadline: datetime) -> None:
-    """Give the province the word until then, or take it back with None; the clock of what waits goes on accordingly."""
-    connection.execute(
-        case.update().where(case.c.case_id == found.case_id).values(asked_until=until, deadline=deadline)
-    )
-    keys = [tuple(key.split("|", 1)) for key in found.record_keys]
-    heads = sa.select(record_head.c.record_id).where(
-        sa.tuple_(record_head.c.source_id, record_head.c.source_record_id).in_(keys)
-    )
-    held = (State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD)
-    connection.execute(
-        update_state.update()
-        .where(update_state.c.record_id.in_(heads), update_state.c.state.in_([str(state) for state in held]))
-        .values(deadline=deadline)
-    )
-
-
-def asked_until(connection: sa.Connection, case_id: int) -> datetime | None:
-    """Until when the province has the word on a case; None when it has not been asked, or has answered."""
-    return connection.scalar(sa.select(case.c.asked_until).where(case.c.case_id == case_id))
-
-
 def list_cases(
     connection: sa.Connection, steward: Steward, chosen: Filter, *, after: Place | None, limit: int, now: datetime
 ) -> list[Listed]:
@@ -250,7 +235,7 @@ def personal_numbers(connection: sa.Connection, case_id: int) -> int:
 
 
 def _claiming(best: sa.CTE, steward: Steward, *, now: datetime, until: datetime) -> sa.Select[Any]:
-    """Lease `best` (case_id), unless somebody holds it, and note that; its row with the token, or null when held."""
+    """Lease `best` (case_id), unless anybody holds it, and note that; its row with the token, or null when held."""
     values = (
         sa.literal(1, sa.BigInteger),
         sa.cast(sa.literal(steward.name), sa.Text),
@@ -259,16 +244,15 @@ def _claiming(best: sa.CTE, steward: Steward, *, now: datetime, until: datetime)
     insert = pg.insert(lease).from_select(
         ["case_id", "token", "steward", "leased_until"], sa.select(best.c.case_id, *values)
     )
-    is_mine = sa.and_(lease.c.steward == insert.excluded.steward, lease.c.leased_until > now)
     taken = (
         insert.on_conflict_do_update(
             index_elements=["case_id"],
             set_={
-                "token": lease.c.token + sa.case((is_mine, 0), else_=1),
+                "token": lease.c.token + 1,
                 "steward": insert.excluded.steward,
                 "leased_until": insert.excluded.leased_until,
             },
-            where=sa.or_(lease.c.leased_until <= now, is_mine),
+            where=lease.c.leased_until <= now,
         )
         .returning(lease.c.case_id, lease.c.token)
         .cte("taken")

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql as pg
 from reconciliation import lifecycle
 from reconciliation.detecting import HOLDS
 from reconciliation.model import CaseKind, Decision
-from reconciliation.store import cases
+from reconciliation.store import cases, judgements
 from reconciliation.store.copying import copy_out, staged
 from reconciliation.store.engine import Engine
 from reconciliation.store.tables import case, clerical_pair, clerical_sample
@@ -61,7 +61,7 @@ def read(engine: Engine, *, province_code: str, model: str) -> Kept | None:
         )
         if sample_id is None:
             return None
-        said = cases.standing_decisions()
+        said = judgements.standing_decisions()
         is_match = sa.case(
             (said.c.decision == str(Decision.SAME), sa.true()), (said.c.decision == str(Decision.NOT_SAME), sa.false())
         )

@@ -155,13 +155,19 @@ def is_reversed(connection: sa.Connection, work_id: int) -> bool:
     return bool(connection.scalar(sa.select(sa.exists().where(work.c.reverses == work_id))))
 
 
-def pending(connection: sa.Connection, *, work_id: int | None, limit: int) -> Sequence[Any]:
-    """Some items (work_id, case_id, value, case_version) that may be done now, kept to this transaction."""
+def pending(connection: sa.Connection, *, work_id: int | None, limit: int, now: datetime) -> Sequence[Any]:
+    """Some items (work_id, case_id, value, case_version) that may be done now, kept to this transaction.
+
+    A case that somebody else holds at `now` has to wait until they lay it back, decide it, or their lease is over.
+    """
+    is_held = sa.exists().where(
+        lease.c.case_id == work_item.c.case_id, lease.c.leased_until > now, lease.c.steward != work.c.steward
+    )
     may_run = sa.or_(work.c.accepted <= MOST_ALONE, work.c.approver.is_not(None), work.c.reverses.is_not(None))
     query = (
         sa.select(work_item.c.work_id, work_item.c.case_id, work_item.c.value, work_item.c.case_version)
         .join(work, work.c.work_id == work_item.c.work_id)
-        .where(work_item.c.done_at.is_(None), may_run)
+        .where(work_item.c.done_at.is_(None), may_run, ~is_held)
         .order_by(work_item.c.work_id, work_item.c.case_id)
         .limit(limit)
         .with_for_update(of=work_item, skip_locked=True)

@@ -1,5 +1,6 @@
 """What every schedule must be: known by name, thin, owned, tried again, cheap to read."""
 
+import math
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ EXPECTED = {
 }
 TAGS = {"reconciliation", "conservation", "lifecycle", "publication", "reporting"}
 OWNERS = {"registry"}
+TEN_MINUTES = 600  # s
 BESIDES = {"doorbell.py", "landings.py", "running.py"}  # what the schedules share; no schedule themselves
 
 
@@ -52,6 +54,24 @@ def test_every_setting_we_give_airflow_is_one_it_knows(in_airflow: InAirflow) ->
 
     assert len(given) > 10
     assert (given | ours) - known == set()
+
+
+def test_the_sample_lets_a_task_wait_for_its_api_server_for_more_than_ten_minutes() -> None:
+    sample = (ROOT / "deploy" / "airflow" / "airflow.env").read_text(encoding="utf-8")
+    given = {name: int(number) for name, number in re.findall(r"^AIRFLOW__([A-Z_]+)=(\d+)$", sample, re.MULTILINE)}
+    retries = given["WORKERS__EXECUTION_API_RETRIES"]
+    least = given["WORKERS__EXECUTION_API_RETRY_WAIT_MIN"]
+    most = given["WORKERS__EXECUTION_API_RETRY_WAIT_MAX"]
+
+    # As Airflow waits between two attempts: a time drawn between the least and a bound that doubles up to the most.
+    bounds = [min(2**attempt, most) for attempt in range(retries - 1)]
+    expected = sum((least + max(bound, least)) / 2 for bound in bounds)
+    deviation = math.sqrt(sum((max(bound, least) - least) ** 2 / 12 for bound in bounds))
+
+    assert expected - 3 * deviation > TEN_MINUTES
+    assert given["SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] > TEN_MINUTES + most
+    page = (ROOT / "docs" / "operating-airflow.md").read_text(encoding="utf-8")
+    assert [name for name in given if "HEARTBEAT" in name or "API_RETR" in name if f"`{name}`" not in page] == []
 
 
 def test_the_operating_page_explains_every_setting_of_ours() -> None:

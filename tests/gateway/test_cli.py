@@ -162,8 +162,11 @@ def test_a_case_is_listed_shown_judged_and_reversed(type_: Type, gateway: int, t
     judged = lines(type_("queue", "judge", case_id, "withdraw", *words)[1])[0]
     twice = type_("queue", "judge", case_id, "withdraw", *words)
     reversed_ = lines(type_("queue", "reverse", judged["judgement_id"], *words)[1])[0]
+    asked_again = type_("queue", "show", case_id)[1]
 
     assert listed
+    assert "seen before" not in shown[1]
+    assert "an đã đảo · reversed" in asked_again
     assert shown[0] == 0
     assert "withdraw" in shown[1]
     asked = CATALOGUE[CaseKind.UNKNOWN_UNIT]

@@ -351,14 +351,15 @@ def test_what_is_unknown_takes_as_long_as_what_is_not_the_callers(engine: sa.Eng
     }
     seconds_of(engine, kinds, 20)  # plans and pages are there
 
-    found = seconds_of(engine, kinds, 500)
+    rounds = [seconds_of(engine, kinds, 250) for _ in range(3)]
 
-    def t_of(one: str, other: str) -> float:
-        return float(abs(stats.ttest_ind(found[one], found[other], equal_var=False).statistic))
+    def tells(one: str, other: str) -> bool:
+        """Whether the two are told apart in every round: what a busy machine does to one of them it does once."""
+        return all(abs(stats.ttest_ind(found[one], found[other], equal_var=False).statistic) > 5 for found in rounds)
 
-    assert t_of("unknown record", "another's record") < 5
-    assert t_of("unknown receipt", "another's receipt") < 5
-    assert t_of("looked at twice", "unknown record") > 5
+    assert not tells("unknown record", "another's record")
+    assert not tells("unknown receipt", "another's receipt")
+    assert tells("looked at twice", "unknown record")
 
 
 def test_whatever_role_asks_its_sight_is_its_own() -> None:

@@ -34,6 +34,7 @@ from tests.reconciliation.store.landings import batch, normalised, rows, source
 
 HA_NOI, CITIZENS = "ha-noi.population", "ha-noi.citizens"
 THIRTY_DAYS = 30  # every wait of the first days is late by then
+LEAST = -(2**63)  # a version of which a rule cannot take the negative
 PERIOD = {"scheme": "compulsory", "valid_from": date(2020, 1, 1), "valid_to": date(2021, 1, 1)}
 NAMES = (
     "Hoàng Văn Tư",
@@ -77,6 +78,7 @@ WALKS: Mapping[CaseKind, Walk] = {
     CaseKind.DUPLICATE_HAMLET: Walk(waits=None),
     CaseKind.UNSIGNED_EVENT: Walk(decision="withdraw", waits=State.AWAITING_SIGNATURE),
     CaseKind.CITIZEN_CORRECTION: Walk(key="C"),
+    CaseKind.POISONED: Walk(decision="withdraw"),
 }
 
 
@@ -219,10 +221,18 @@ def raise_with_time(province: Province) -> set[CaseKind]:
     return {CaseKind.REFUSED_BY_REGISTRY, CaseKind.MISSING_VERSION, CaseKind.UNSIGNED_EVENT, clash}
 
 
+def raise_alone(province: Province) -> set[CaseKind]:
+    """What makes a run look for it: with nobody beside it that is soon found."""
+    province.push(YEN_BAI, Town(province).somebody(CaseKind.POISONED)("A", source_version=LEAST))
+    province.run()
+    return {CaseKind.POISONED}
+
+
 TOWNS: Mapping[str, tuple[str, Callable[[Province], set[CaseKind]]]] = {
     "records": ("15", raise_in_one_run),
     "ha-noi": ("01", raise_in_ha_noi),
     "time": ("15", raise_with_time),
+    "rule": ("15", raise_alone),
 }
 WHO = ("--reason", "đã xác minh", "--json", "--steward")
 

@@ -15,12 +15,13 @@ from gateway.v1 import stewardship_pb2 as pb
 from gateway.v1 import stewardship_pb2_grpc
 from gateway.wire.faults import read_call_error
 from gateway.wire.stewardship import read_decision, write_stage
-from reconciliation.desk import Stage
-from reconciliation.model import CaseKind, Decision, State, StewardGrant
+from reconciliation import agreement, generalising, review
+from reconciliation.desk import Stage, Steward
+from reconciliation.model import CaseKind, Decision, Judgement, State, StewardGrant
 from reconciliation.store import grants, stewards
 from tests.gateway.certificates import Certified, _issue
 from tests.gateway.conftest import Serve
-from tests.reconciliation.province import YEN_BAI, Province, person
+from tests.reconciliation.province import LAO_CAI, YEN_BAI, Province, person
 
 LAN, MINH = "lan", "minh"
 PAPERS = pb.Because(reason_code="residence_papers")
@@ -167,6 +168,157 @@ def test_lists_are_paged_and_a_skipped_or_asked_case_is_not_handed_out(serve: Se
         waiting = pb.ListCasesRequest(steward=LAN, stage=pb.CASE_STAGE_ASKED)
         (line,) = (await stub.ListCases(waiting, timeout=20)).cases
         assert line.case.case_id == asked.case.case_id
+
+    assert called(serve, province, work) is None
+
+
+def test_a_province_hears_what_it_is_asked_and_its_answer_comes_back(serve: Serve, province: Province) -> None:
+    words = pb.Because(reason_code="other", words="Ở xã nào?")
+
+    async def refused(stub: Stub, source_id: str, case_id: int, words: str) -> str:
+        request = pb.AnswerQuestionRequest(source_id=source_id, case_id=case_id, words=words)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.AnswerQuestion(request, timeout=20)
+        return str(read_call_error(error.value).reason)
+
+    async def work(stub: Stub) -> None:
+        asked = [await take(stub) for _ in range(3)]
+        for held in asked[:2]:
+            await stub.AskProvince(pb.AskProvinceRequest(steward=LAN, lease=held.lease, because=words), timeout=20)
+        one, other = sorted(held.case.case_id for held in asked[:2])
+        first = await stub.ListQuestions(pb.ListQuestionsRequest(source_id=YEN_BAI, page_size=1), timeout=20)
+        more = pb.ListQuestionsRequest(source_id=YEN_BAI, page_token=first.next_page_token)
+        rest = await stub.ListQuestions(more, timeout=20)
+        assert [question.case_id for question in (*first.questions, *rest.questions)] == [one, other]
+        assert rest.next_page_token == ""
+        (question,) = first.questions
+        (record,) = next(held.case.record_keys for held in asked if held.case.case_id == one)
+        assert [f"{YEN_BAI}|{key}" for key in question.source_record_ids] == [record]
+        assert (question.because, question.kind) == (words, CaseKind.UNKNOWN_UNIT)
+        elsewhere = await stub.ListQuestions(pb.ListQuestionsRequest(source_id=LAO_CAI), timeout=20)
+        assert not elsewhere.questions
+
+        answer = pb.AnswerQuestionRequest(source_id=YEN_BAI, case_id=one, words="Xã Lùng Phình")
+        for _ in range(2):  # a lost reply is asked for again
+            await stub.AnswerQuestion(answer, timeout=20)
+        told = await stub.GetCaseHistory(pb.GetCaseHistoryRequest(steward=MINH, case_id=one), timeout=20)
+        assert [(event.what, event.by, event.words) for event in told.events][1:] == [
+            ("asked", LAN, words.words), ("answered", YEN_BAI, "Xã Lùng Phình"),
+        ]  # fmt: skip
+        await stub.ClaimCase(pb.ClaimCaseRequest(steward=MINH, case_id=one), timeout=20)
+        assert [
+            await refused(stub, YEN_BAI, one, "Xã khác"),
+            await refused(stub, YEN_BAI, asked[2].case.case_id, "Xã khác"),
+            await refused(stub, LAO_CAI, other, "Xã khác"),
+            await refused(stub, "nowhere.population", other, "Xã khác"),
+        ] == ["NOT_ASKED", "NOT_ASKED", "CASE_UNKNOWN", "SOURCE_UNKNOWN"]
+
+    assert called(serve, province, work) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "may"),
+    [((Role.SOURCE, YEN_BAI), True), ((Role.SOURCE, LAO_CAI), False), ((Role.STEWARD, LAN), False)],
+)
+def test_a_province_is_answered_for_by_who_may_push_for_the_source(
+    serve: Serve, province: Province, certified: Certified, shown: tuple[Role, str], may: bool
+) -> None:
+    async def work(stub: Stub) -> None:
+        await stub.ListQuestions(pb.ListQuestionsRequest(source_id=YEN_BAI), timeout=20)
+
+    found = called(serve, province, work, tls=certified, credentials=_issue(certified.authority, *shown))
+
+    assert found is None if may else str(found.reason) == "NOT_ENTITLED"
+
+
+def decided(province: Province) -> Judgement:
+    """Lan's decision on the first case, in force."""
+    said: dict[str, Any] = {"decision": Decision.UNIT, "value": "02671", "reason_code": "residence_papers"}
+    return review.judge(province.engine, province.cases()[0].case_id, steward=LAN, now=province.now, **said)
+
+
+def test_a_second_review_is_answered_once_by_somebody_who_is_not_told_the_first_answer(
+    serve: Serve, province: Province
+) -> None:
+    first = decided(province)
+    agreement.mark_known(province.engine, first.judgement_id, by="tester", now=province.now)
+    said: dict[str, Any] = {"judgement_id": first.judgement_id, "decision": pb.DECISION_UNIT}
+
+    async def work(stub: Stub) -> None:
+        look = await stub.NextSecondReview(pb.NextSecondReviewRequest(steward=MINH), timeout=20)
+        assert look.judgement_id == first.judgement_id
+        assert "02671" not in str(look)
+        assert not look.case.seen_before
+        for value in ("02683", "02671"):  # the first answer counts
+            await stub.AnswerSecondReview(pb.AnswerSecondReviewRequest(steward=MINH, value=value, **said), timeout=20)
+        own = await stub.NextSecondReview(pb.NextSecondReviewRequest(steward=LAN), timeout=20)
+        assert not own.HasField("case")
+        await stub.AnswerSecondReview(pb.AnswerSecondReviewRequest(steward=LAN, value="02671", **said), timeout=20)
+
+    assert called(serve, province, work).reason == "DECISION_INVALID"
+    (lan, minh) = agreement.agreements(province.engine)
+    assert (lan.with_known.of, minh.with_known) == (0, agreement.Share(agreed=0, of=1))
+
+
+def test_a_work_is_sampled_and_checked_by_another_person(serve: Serve, province: Province) -> None:
+    steward = Steward(name=LAN)
+    work = generalising.start(
+        province.engine, decided(province).judgement_id, steward=steward, typed_count=3, now=province.now
+    )
+    stewards.give(province.engine, granted("hoa", province_codes=("01",)), by="tester", now=province.now)
+    named: dict[str, Any] = {"work_id": work.work_id}
+
+    async def draw(stub: Stub, name: str, size: int = 0) -> list[int]:
+        return list(
+            (await stub.DrawSample(pb.DrawSampleRequest(steward=name, size=size, **named), timeout=20)).case_ids
+        )
+
+    async def refused(answer: Awaitable[Any]) -> str:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await answer
+        return str(read_call_error(error.value).reason)
+
+    async def work_on(stub: Stub) -> None:
+        async with asyncio.timeout(20):
+            while (await stub.GetWork(pb.GetWorkRequest(steward=MINH, **named), timeout=20)).work.pending:
+                await asyncio.sleep(0.02)
+        drawn = await draw(stub, MINH)
+        assert len(drawn) == 3
+        assert await draw(stub, MINH, 2) == drawn[:2] == await draw(stub, LAN, 2)
+        one, other, _ = drawn
+        asked = [
+            pb.CheckCaseRequest(steward=MINH, case_id=case_id, is_right=case_id == one, **named) for case_id in drawn
+        ]
+        await stub.CheckCase(asked[0], timeout=20)
+        found = await stub.CheckCase(asked[1], timeout=20)
+        assert (found.checked, found.wrong) == (2, 1)
+        assert 0.9 < found.at_most_wrong < 1
+        again = pb.CheckCaseRequest(steward=MINH, case_id=other, is_right=True, **named)
+        assert await stub.CheckCase(again, timeout=20) == found
+        theirs = pb.CheckCaseRequest(steward=LAN, case_id=one, is_right=True, **named)
+        assert [
+            await refused(stub.CheckCase(theirs, timeout=20)),
+            await refused(draw(stub, "hoa")),
+            await refused(stub.DrawSample(pb.DrawSampleRequest(steward=MINH, work_id=10**6), timeout=20)),
+        ] == ["DECISION_INVALID", "JUDGEMENT_UNKNOWN", "WORK_UNKNOWN"]
+
+    assert called(serve, province, work_on) is None
+
+
+def test_who_takes_a_case_is_told_what_was_decided_on_it_before(serve: Serve, province: Province) -> None:
+    first = decided(province)
+    review.reverse(province.engine, first.judgement_id, reason_code="new_papers", steward=MINH, now=province.now)
+
+    async def work(stub: Stub) -> None:
+        case_id = province.cases()[0].case_id
+        claimed = await stub.ClaimCase(pb.ClaimCaseRequest(steward=MINH, case_id=case_id), timeout=20)
+        (seen,) = claimed.held.case.seen_before
+        assert (seen.of, seen.case_id, seen.reversed_by) == (pb.SEEN_OF_QUESTION, case_id, MINH)
+        assert (seen.judgement.steward, seen.judgement.value, seen.judgement.decision) == (
+            LAN, "02671", pb.DECISION_UNIT,
+        )  # fmt: skip
+        listed = await stub.ListCases(pb.ListCasesRequest(steward=LAN), timeout=20)
+        assert not any(line.case.seen_before for line in listed.cases)
 
     assert called(serve, province, work) is None
 

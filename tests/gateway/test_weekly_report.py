@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.reports import weekly as paper
+from gateway.reports.headlines import headlines
 from gateway.reports.page import count
 from reconciliation import jobs
 from reconciliation import weekly as weeks
@@ -65,6 +66,9 @@ def test_the_page_is_shown_whole(tab: Tab, figures: weeks.Figures, tmp_path: Pat
     assert page.locator("#oldest ~ table tbody tr").count() == 3
     assert page.get_by_text("Hai đơn vị cùng nhận một người là cư dân.").first.is_visible()
     assert page.locator("svg:not([aria-labelledby])").count() == 0
+    headlines = page.locator("#headlines ~ ul li").all_inner_texts()
+    assert "quá hạn ở 1 tỉnh, thành phố, nhiều nhất: Tỉnh Lào Cai (3)" in headlines[2]
+    assert "Tỉnh Lào Cai" in headlines[3]
     assert (page.locator("#stuck-chart-desc").text_content() or "").count("; ") == 33
     html = page.content()
     assert not any(name in html for name in NAMES)
@@ -74,6 +78,7 @@ def test_the_paper_is_set_and_says_what_the_page_says(figures: weeks.Figures) ->
     text = "\n".join(pages_of(paper.pdf(figures)))
 
     for said in (
+        "Tóm tắt",
         "Tuần 2025-W36: 01/09/2025 – 07/09/2025",
         "Chưa đạt, vì sao, ai chịu trách nhiệm",
         "Mười việc quá hạn lâu nhất",
@@ -95,7 +100,23 @@ def test_a_week_in_which_nothing_came_is_a_report_too(engine: sa.Engine) -> None
     assert empty is not None
 
     assert "Không có cập nhật nào quá hạn" in paper.page(empty)
+    assert "Chưa có số liệu của tuần trước" in paper.page(empty)
+    assert 'id="trend-chart-title"' in paper.page(empty | {"trend": empty["trend"] * 2})
     assert "Không có cập nhật nào quá hạn" in "\n".join(pages_of(paper.pdf(empty)))
+
+
+def test_a_balance_that_does_not_close_is_said_first(engine: sa.Engine) -> None:
+    jobs.weekly_report(engine, now=NOW, week=WEEK)
+    figures = store.kept(engine, WEEK)
+    assert figures is not None
+    open_one = next(one for one in figures["provinces"] if one["code"] == "15")
+    whole = headlines(figures)
+    next(one for one in open_one["indicators"] if one["indicator"] == "conserved")["met"] = False
+
+    told = headlines(figures)
+
+    assert whole[-1][0].startswith("Không mất bản ghi nào")
+    assert told[-1] == ("Số liệu chưa khớp ở: Tỉnh Lào Cai.", "The balance does not close in: Tỉnh Lào Cai.")
 
 
 def test_numbers_are_written_as_in_vietnam() -> None:

@@ -149,22 +149,26 @@ def _read_feed(connection: sa.Connection) -> Feed:
     )
 
 
-def state_hash(final: Final) -> str:
-    """What does not depend on how the sendings of several sources fell among one another, nor on when."""
+def state_hash(final: Final, *, in_order: bool = True) -> str:
+    """What does not depend on how the sendings of several sources fell among one another, nor on when.
+
+    Without `in_order` nor on the order in which the batches of one source arrived.
+    """
     keys = {landing.batch_id: landing.key for landing in final.landings}
-    by_source = sorted(final.landings, key=lambda landing: landing.source_id)  # each in its order of arrival
-    said = {
-        "landings": [
-            (one.key, one.sha256, one.received, one.accepted, one.superseded, one.quarantined) for one in by_source
-        ],
+    said: dict[str, object] = {
+        "landings": sorted((one.key, one.sha256, one.received, one.quarantined) for one in final.landings),
         "records": sorted(
-            (keys.get(one.batch_id, ""), one.row, one.source_record_id, one.version, one.content, str(one.state))
+            (keys.get(one.batch_id, ""), one.row, one.source_record_id, one.version, one.content)
             for one in final.records
         ),
         "heads": sorted(
             (one.source_id, one.source_record_id, one.version, one.content) for one in final.records if one.is_head
         ),
     }
+    if in_order:
+        by_source = sorted(final.landings, key=lambda landing: landing.source_id)  # each in its order of arrival
+        said["order"] = [(one.key, one.accepted, one.superseded) for one in by_source]
+        said["states"] = sorted((keys.get(one.batch_id, ""), one.row, str(one.state)) for one in final.records)
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
 

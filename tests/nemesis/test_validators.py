@@ -347,6 +347,16 @@ def test_another_order_of_arrival_is_another_state_and_other_numbers_are_not() -
     assert state_hash(renumbered) == state_hash(FINAL)
     assert list(same_whatever_the_clocks(FINAL, renumbered)) == []
     assert list(same_whatever_the_clocks(FINAL, turned)) != []
+    assert list(same_whatever_the_clocks(FINAL, turned, [ok(8, FIRST)])) != []
+
+
+def test_where_a_sending_was_not_answered_the_order_is_nobody_s_but_what_stands_is_the_same() -> None:
+    unanswered = [Event(t=BEGUN + 9, process="p1", type=Kind.INFO, op=PUSH, key=ONE, value={})]
+    turned = with_landings(SECOND, FIRST)
+    other_head = with_records(OLD_A, B, replace(NEW_A, is_head=False))
+
+    assert list(same_whatever_the_clocks(FINAL, turned, unanswered)) == []
+    assert list(same_whatever_the_clocks(FINAL, other_head, unanswered)) != []
 
 
 def test_a_kept_history_is_read_as_it_was(tmp_path: Path) -> None:

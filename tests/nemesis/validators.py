@@ -243,7 +243,12 @@ def violations(history: Sequence[Event], final: Final) -> list[tuple[str, str]]:
     return [(name, wrong) for name, validate in VALIDATORS.items() for wrong in validate(history, final)]
 
 
-def same_whatever_the_clocks(one: Final, other: Final) -> Iterator[str]:
-    """I15 over two runs of one calm plan with the senders' clocks changed about: the same order, the same state."""
-    if state_hash(one) != state_hash(other):
+def same_whatever_the_clocks(one: Final, other: Final, *histories: Sequence[Event]) -> Iterator[str]:
+    """I15 over two runs of one calm plan with the senders' clocks changed about: the same order, the same state.
+
+    Where a sending was not answered in time, which the plan does not ask for and a busy machine does, it was sent again
+    while the first was under way. Then the order of a source's batches is not the plan's; all else is the same still.
+    """
+    in_order = not any(event.op == PUSH and event.type is Kind.INFO for history in histories for event in history)
+    if state_hash(one, in_order=in_order) != state_hash(other, in_order=in_order):
         yield "the same plan with the senders' clocks changed about gives another state"

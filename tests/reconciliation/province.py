@@ -23,7 +23,7 @@ OF_RECORD = {
     RecordKind.HOUSEHOLD: "population",
     RecordKind.INSURANCE: "social-insurance",
 }
-REFUSAL = "REFUSED_BY_REGISTRY"
+REFUSAL, POISONED = "REFUSED_BY_REGISTRY", "POISONED"
 COMING, GONE = {"NEW", "UNMERGED"}, {"MERGED", "RETRACTED"}
 
 
@@ -189,6 +189,17 @@ class Province:
         (found,) = self.published(kind).values()
         return found
 
+    def until_somebody_waits_for_a_lock(self) -> None:
+        """Ask the database, with a bound on how often."""
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        for _ in range(20_000):
+            with self.engine.connect() as connection:
+                if connection.scalar(waiting):
+                    return
+        raise AssertionError("nobody waits for a lock")
+
     def forget(self) -> None:
         """Empty the database but for what its migration and its registries brought."""
         self.engine.dispose()
@@ -254,6 +265,7 @@ def _check_states(province: Province) -> None:
     key = (head.c.source_id + "|" + head.c.source_record_id).label("key")
     heads = {row["record_id"]: row["key"] for row in province.query(sa.select(head.c.record_id, key))}
     refused = {case.evidence["feed_seq"] for case in province.cases(CaseKind.REFUSED_BY_REGISTRY)}
+    aside = {case.evidence["update"] for case in province.cases(CaseKind.POISONED)}
     riding = sa.select(tables.change_record.c.record_id).join(
         tables.feed_entry, tables.feed_entry.c.change_id == tables.change_record.c.change_id
     )
@@ -261,6 +273,8 @@ def _check_states(province: Province) -> None:
     for row in states:
         if row["cause"] == REFUSAL:
             assert row["record_id"] in on_refused, f"refused without a question: {row}"
+        elif row["cause"] == POISONED:
+            assert row["record_id"] in aside, f"set aside without a question: {row}"
         elif row["state"] in {State.AWAITING_UNIT, State.AWAITING_MATCH, State.AWAITING_STEWARD}:
             assert heads[row["record_id"]] in asked, f"waits without a question: {row}"
 

@@ -138,8 +138,25 @@ def test_a_cmnd_counts_only_beside_name_and_birth() -> None:
         (
             {"former_unit_code": "02800", "current_unit_code": "02650"},
             {"former_unit_code": "02803", "current_unit_code": "02650"},
-            "unit",
+            "other_former_unit",
         ),
+        (
+            {"former_unit_code": "02647", "hamlet": "TDP 2"},
+            {"former_unit_code": "02647", "hamlet": "TDP 3"},
+            "other_hamlet",
+        ),
+        ({"former_unit_code": "02647", "hamlet": "TDP 2"}, {"former_unit_code": "02647"}, "former_unit"),
+        (
+            {"former_unit_code": "02647", "current_unit_code": "02650", "hamlet": "TDP 2"},
+            {"former_unit_code": "02803", "current_unit_code": "02650", "hamlet": "TDP 3"},
+            "other_former_unit",
+        ),
+        (
+            {"former_unit_code": "02647", "current_unit_code": "02650", "hamlet": "TDP 2"},
+            {"current_unit_code": "02650", "hamlet": "TDP 3"},
+            "other_hamlet_of_unit",
+        ),
+        ({"former_unit_code": "02647", "current_unit_code": "02650"}, {"current_unit_code": "02650"}, "unit"),
         (
             {"current_unit_code": "02650", "hamlet": "TDP 2"},
             {"current_unit_code": "02644", "hamlet": "TDP 2"},
@@ -177,8 +194,8 @@ def test_a_name_of_many_is_less_rare() -> None:
     [
         ({}, "twins"),
         ({"household_key": "b|1"}, None),  # nothing says they are one family
-        ({"household_key": "b|1", "personal_number": "010185000124"}, "twins"),  # adjacent serials do
-        ({"full_name": "Nguyễn Ngọc Hòa", "personal_number": "010185000124"}, "twins"),  # even with one given name
+        ({"household_key": "b|1", "personal_number": "010185000124"}, "adjacent_numbers"),
+        ({"full_name": "Nguyễn Thị Hòa", "personal_number": "010185000124"}, "adjacent_numbers"),  # whatever the name
         ({"personal_number": "010185000123"}, None),  # one number, one person: a name was changed
         ({"birth_day": 10}, "unknown_name"),  # no twins, but among so few records nobody can say
         ({"full_name": "Nguyễn Thị Hoà"}, None),
@@ -214,6 +231,29 @@ def test_names_of_few_bearers_are_told_from_those_of_many() -> None:
     few, many = compared(PERSON, PERSON)["bearers"], compared(PERSON, PERSON, *others)["bearers"]
 
     assert (few, many) == ("up_to_2", "up_to_16")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("Lò Thị Xuân", "Lò Thi Xuan", None),  # one name
+        ("Lò Thị Xuân", "Lo Thu Xuân", "up_to_2"),
+        ("Lò Thị Xuân", "Vũ Văn Nam", None),  # no slip of each other
+    ],
+)
+def test_of_two_names_that_differ_the_rarer_is_counted(one: str, other: str, level: str | None) -> None:
+    many = [{"full_name": "Lò Thị Xuân", "birth_year": 1900 + place} for place in range(12)]
+
+    assert compared(PERSON | {"full_name": one}, PERSON | {"full_name": other}, *many)["spellings"] == level
+
+
+def test_both_of_two_names_that_differ_may_be_names_of_many() -> None:
+    one, other = PERSON | {"full_name": "Lò Thị Xuân"}, PERSON | {"full_name": "Lò Thu Xuân"}
+
+    alone, among = compared(one, other), compared(one, other, *[one] * 3, *[other] * 12)
+
+    assert (alone["spellings"], alone["rivals"]) == ("up_to_2", "up_to_2")
+    assert (among["spellings"], among["rivals"]) == ("up_to_4", "up_to_24")
 
 
 def test_a_date_that_many_of_the_given_name_have_is_less_rare() -> None:
@@ -264,8 +304,30 @@ def test_an_insurance_number_may_be_the_personal_number(
 def test_adjacent_numbers_on_one_day_are_twins_whatever_the_name() -> None:
     one = PERSON | {"personal_number": "010185000123"}
 
-    assert compared(one, one | {"personal_number": "010185000124"})["veto"] == "twins"
+    assert compared(one, one | {"personal_number": "010185000124"})["veto"] == "adjacent_numbers"
     assert compared(one, one | {"personal_number": "010185991247"})["veto"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "veto"),
+    [
+        ("Nguyễn Thị Ngọc", {}, "siblings_number"),
+        ("Nguyễn Văn Bình", {"birth_day": None, "birth_month": None}, "siblings_number"),  # the date is not asked
+        ("Ngyuễn Thị Ngọc", {}, "siblings_number"),  # a slip in the family name
+        ("Nguyễn Thị Ngọc", {"personal_number": None, "insurance_number": "0101234567"}, "siblings_number"),
+        ("Nguyễn Thị Ngọc", {"personal_number": "010185700000"}, None),
+        ("Nguyễn Thị Hòan", {}, None),  # a slip
+        ("Hòa Nguyễn Thị", {}, None),  # another order
+        ("Trần Thị Ngọc", {}, None),  # of another family: the weight says so
+    ],
+)
+def test_one_number_of_two_children_of_a_family_is_not_one_person(
+    name: str, change: dict[str, object], veto: str | None
+) -> None:
+    one = PERSON | {"personal_number": "010185000123", "insurance_number": "0101234567"}
+    crowd = [{"full_name": usual} for usual in ("Nguyễn Thị Ngọc", "Nguyễn Thị Hòa", "Trần Văn Bình")] * 3
+
+    assert compared(one, one | {"insurance_number": None, "full_name": name} | change, *crowd)["veto"] == veto
 
 
 def test_two_usual_names_born_on_one_day_in_one_commune_are_twins() -> None:

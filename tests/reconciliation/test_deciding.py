@@ -122,6 +122,16 @@ def test_twins_are_a_case_and_kept_apart_however_alike() -> None:
     assert result.apart.to_pylist() == [{"left_key": "r0", "right_key": "r1", "reason": "twins"}]
 
 
+def test_the_number_of_one_child_on_the_papers_of_another_joins_nobody() -> None:
+    shared = {"personal_number": "010185000123", "household_key": "lao-cai.population|12345"}
+    sister = PERSON | shared | {"full_name": "Nguyễn Lâm Uyên", "source_id": "lao-cai.insurance"}
+
+    result = link(pool(PERSON | shared, sister), model=replace(MODEL, lower=-99.0, upper=-50.0))
+
+    assert decided(result) == {("r0", "r1"): ("case", "veto")}
+    assert result.apart["reason"].to_pylist() == ["siblings_number"]
+
+
 def test_one_number_of_two_people_is_a_case() -> None:
     shared = {"personal_number": "010185000123"}
 

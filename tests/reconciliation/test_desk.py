@@ -358,15 +358,22 @@ def test_f16_the_next_case_and_lists_are_read_from_an_index(database_url):
         assert reviewing.next_case(engine, LAN, chosen, now=console.NOW) is not None
         last = reviewing.list_cases(engine, LAN, chosen, limit=50, now=console.NOW)[-1]
         assert len(reviewing.list_cases(engine, LAN, chosen, after=last.place, limit=50, now=console.NOW)) == 50
-    asked = [one for one in plans if 'ORDER BY "case".risk' in str(one.compile(dialect=postgresql.dialect()))]
     sa.event.remove(engine, "before_execute", _keep)
+    said = [(one, str(one.compile(dialect=postgresql.dialect()))) for one in plans]
+    asked = [one for one, text in said if 'ORDER BY "case".risk' in text]
+    remembered = [one for one, text in said if 'FROM judgement JOIN "case"' in text]
 
-    assert len(asked) == 3 * len(lists)
+    assert (len(asked), len(remembered)) == (3 * len(lists), 2 * len(lists))
     with engine.connect() as connection:
-        for statement in asked:
+
+        def plan_of(statement: sa.Select) -> str:
             text = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {text}", text.params).scalars())
+            return "\n".join(connection.exec_driver_sql(f"EXPLAIN {text}", text.params).scalars())
+
+        for plan in map(plan_of, asked):
             assert "case_desk" in plan, plan
             assert 'Seq Scan on "case"' not in plan, plan
             assert "Sort" not in plan or "LockRows" not in plan, plan
+        for plan in map(plan_of, remembered):
+            assert 'Seq Scan on "case"' not in plan, plan
     engine.dispose()

@@ -11,7 +11,7 @@ from tests.reconciliation.province import LAO_CAI, YEN_BAI, Province, person
 
 MODEL = load_model()
 WHOLE = {"personal_number": None, "full_name": "Vàng Thị Sáo", "birth_year": 1975}
-PART = WHOLE | {"full_name": "Vàng Sáo", "source_version": 2}  # between `keep` and `upper`
+PART = WHOLE | {"full_name": "Vàng Mỹ Sáo", "sex": None, "source_version": 2}  # between `keep` and `upper`
 OTHER = PART | {"sex": "male", "source_version": 3}  # below `keep`
 
 

@@ -103,9 +103,10 @@ def test_two_units_that_claim_one_person_wait_for_a_steward_until_one_is_judged(
     assert state_of(engine, "yen-bai.population", "A") is State.AWAITING_STEWARD
     assert pull(engine).num_rows == 0
 
-    review.judge(
+    proposed = review.judge(
         engine, case.case_id, decision=Decision.UNIT, value="02671", reason="đã xác minh", steward="s1", now=NOW
     )
+    review.approve(engine, proposed.judgement_id, steward="s2", now=NOW)  # a former border lies between the two
     assert state_of(engine, "yen-bai.population", "A") is State.AWAITING_RECONCILIATION
     run(engine)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.canonical import RecordKind
 from reconciliation import jobs
 from reconciliation.model import CaseKind, Decision, Judgement
-from reconciliation.store import cases, feed, tables
+from reconciliation.store import feed, judgements, tables
 from reconciliation.weights import load_model, save_model
 from tests.reconciliation.province import (
     BOOKS,
@@ -84,7 +84,7 @@ def standing(province: Province) -> list[Judgement]:
         ~sa.exists().where(reversal.c.reverses == tables.judgement.c.judgement_id),
     )
     with province.engine.connect() as connection:
-        found = [cases.find_judgement(connection, row["judgement_id"]) for row in province.query(query)]
+        found = [judgements.find(connection, row["judgement_id"]) for row in province.query(query)]
     return [one[0] for one in found if one]
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from adapters.canonical import RecordKind
 from reconciliation import review
 from reconciliation.errors import RejectedRequestError
-from reconciliation.model import CaseKind, Decision, OutcomeKind, State
+from reconciliation.model import CaseKind, Decision, State
 from reconciliation.store import tables
 from tests.reconciliation.province import (
     BOOKS,
@@ -18,7 +18,6 @@ from tests.reconciliation.province import (
     YEN_BAI,
     Province,
     book,
-    check,
     check_settled,
     doubtful,
     household,
@@ -367,102 +366,6 @@ def test_two_books_can_be_kept_or_parted(province):
     assert None in [row["person_id"] for row in province.published(RecordKind.INSURANCE).values()]
 
 
-def test_a_refusal_that_is_accepted_ends_every_update_that_rode_on_it(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.refuse()
-    province.push(LAO_CAI, person("B"))
-    settle(province)
-    assert province.state(LAO_CAI, "B") is State.AWAITING_STEWARD
-
-    province.judge(province.case(CaseKind.REFUSED_BY_REGISTRY), Decision.KEEP)
-    assert province.state(YEN_BAI, "A") is province.state(LAO_CAI, "B") is State.REFUSED
-
-    province.push(LAO_CAI, person("C"))
-    settle(province)
-    assert province.state(LAO_CAI, "C") is State.REFUSED
-    assert province.cases() == []
-
-
-def test_an_accepted_refusal_that_is_reversed_is_a_question_again(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.refuse()
-    judgement = province.judge(province.case(), Decision.KEEP)
-    settle(province)
-
-    province.reverse(judgement)
-    settle(province)
-
-    assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
-    assert province.case().kind is CaseKind.REFUSED_BY_REGISTRY
-
-
-def test_accepting_a_refusal_does_not_end_the_correction_that_has_arrived_meanwhile(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.refuse()
-    province.push(YEN_BAI, person("A", birth_day=18, source_version=2))
-
-    province.judge(province.case(), Decision.KEEP)
-
-    assert province.state(YEN_BAI, "A") is State.AWAITING_RECONCILIATION
-    settle(province)
-    assert province.state(YEN_BAI, "A") is State.AWAITING_PULL
-    assert province.one()["birth_day"] == 18
-
-
-def test_a_refusal_that_comes_after_its_update_was_superseded_is_still_a_question(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.acknowledge()
-    province.push(YEN_BAI, person("A", source_version=2))
-    province.refuse()
-    settle(province)
-
-    assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
-    province.judge(province.case(CaseKind.REFUSED_BY_REGISTRY), Decision.SEND_AGAIN)
-    check(province)
-    assert province.state(YEN_BAI, "A") is State.AWAITING_PULL
-
-
-def test_a_refused_update_is_not_taken_back_by_a_question_of_another_record(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.refuse()
-    before = province.one()
-    province.push(LAO_CAI, person("B", unit_code="02671"))
-    settle(province)
-
-    assert province.one()["change_id"] == before["change_id"]
-    assert {case.kind for case in province.cases()} == {CaseKind.REFUSED_BY_REGISTRY, CaseKind.TWO_UNITS_ONE_PERSON}
-
-
-def test_a_refused_retraction_is_a_question_too(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.apply_all()
-    province.push(LAO_CAI, other_person("C", personal_number="015180000017"))
-    settle(province)
-    judgement = province.judge(province.case(CaseKind.ONE_NUMBER_TWO_PEOPLE), Decision.WITHDRAW, f"{YEN_BAI}|A")
-    settle(province)
-    assert names(province) == ["Giàng A Páo"]
-
-    (retraction,) = [row for row in province.changes(RecordKind.PERSON) if row["cause"] == "RETRACTED"]
-    province.acknowledge()
-    province.report(OutcomeKind.REFUSED, retraction["feed_seq"])
-
-    case = province.case(CaseKind.REFUSED_BY_REGISTRY)
-    assert case.record_keys == (f"{YEN_BAI}|A",)
-    province.judge(case, Decision.SEND_AGAIN)
-    settle(province)
-    assert province.changes(RecordKind.PERSON)[-1]["cause"] == "RETRACTED"
-    province.reverse(judgement)
-    settle(province)
-    assert names(province) == ["Giàng A Páo"]
-    assert province.state(YEN_BAI, "A") is State.AWAITING_STEWARD
-
-
 def test_a_doubt_and_two_books_can_lose_a_record_and_get_it_back(province):
     province.push(LAO_CAI, doubtful("D"))
     province.push(YEN_BAI, doubtful("E", full_name="Vàng Thị Sáu", sex="male"), person("A"))
@@ -501,25 +404,6 @@ def test_of_many_stewards_at_once_one_decides(province):
     (decided,) = [answer for answer in answers if answer != "CASE_DECIDED"]
     settle(province)
     assert units(province) == [decided]
-
-
-def test_what_was_sent_again_cannot_be_called_back_and_no_judgement_is_reversed_twice(province):
-    province.push(YEN_BAI, person("A"))
-    settle(province)
-    province.refuse()
-    again = province.judge(province.case(), Decision.SEND_AGAIN)
-    settle(province)
-    province.refuse()
-    kept = province.judge(province.case(), Decision.KEEP)
-    reversal = province.reverse(kept)
-
-    for judgement in (again, kept, reversal):
-        with pytest.raises(RejectedRequestError) as refused:
-            province.reverse(judgement)
-        assert refused.value.reason == "DECISION_INVALID"
-    with pytest.raises(RejectedRequestError) as unknown:
-        review.reverse(province.engine, 10_000, reason="x", steward="s1", now=province.now)
-    assert unknown.value.reason == "JUDGEMENT_UNKNOWN"
 
 
 def test_a_decision_that_does_not_fit_its_case_is_refused_and_nothing_is_written(province):

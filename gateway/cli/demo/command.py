@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapters import catalogue, simulator
-from gateway.cli.demo import house, pulling, pushing, reconciling, telling
+from gateway.cli.demo import house, pulling, pushing, reconciling, submitting, telling
 from gateway.cli.demo.stages import Stages
 from gateway.cli.saying import say
 from gateway.errors import GatewayError
@@ -37,14 +37,20 @@ def command(
             with stages.timed("simulate", "tạo dân cư · making up the country"):
                 country = simulator.simulate(seed, records, codes)
             reconciling.tell_of_hamlets(country, running)
+            with stages.timed("long_ago", "những gì chờ từ tháng trước · what waits since a month ago"):
+                submitting.submit_long_ago(country, running)
             pushing.push_exports(country, running, stages)
             pushing.push_corrections(country, running, stages)
             with stages.timed("reconcile", "đối soát · Airflow reconciles"):
                 reconciling.until_all_is_reconciled(running)
+            with stages.timed("flag", "quá hạn, mâu thuẫn · Airflow looks for stuck updates, and for what contradicts"):
+                submitting.submit_disputes(country, running)
+                reconciling.run_once(running, "flag_stuck_updates")
+                reconciling.until_all_is_reconciled(running)
             with stages.timed("pull", "cơ sở dữ liệu quốc gia nhận · the registries pull"):
                 pulls = pulling.pull_everything(running)
-            with stages.timed("publish", "bản chụp, quá hạn · Airflow writes snapshots and looks for stuck updates"):
-                reconciling.run_the_other_dags(running)
+            with stages.timed("publish", "bản chụp · Airflow writes snapshots"):
+                reconciling.run_once(running, "publish_snapshot")
             with stages.timed("tell", "tổng kết · adding up"):
                 result = telling.gather(running, country, pulls, now=datetime.now(UTC))
             result["seconds"] = stages.seconds()

@@ -45,16 +45,13 @@ def until_all_is_reconciled(house: House) -> None:
     raise AirflowError(f"No province got further in {QUIET_SECONDS:.0f} s. Next: open {house.airflow.address}.")
 
 
-def run_the_other_dags(house: House) -> None:
-    """Run the schedules that have no landing to wait for, once, now."""
-    started = []
-    for dag_id in OTHERS:
-        house.airflow.unpause(dag_id)
-        started.append((dag_id, house.airflow.trigger(dag_id)))
-    for dag_id, run_id in started:
-        run = house.airflow.wait_run(dag_id, run_id)
-        if run.state != "success":
-            raise AirflowError(f"{dag_id} ended as {run.state} in {run_id}. Next: read {house.folder}/airflow/logs.")
+def run_once(house: House, dag_id: str) -> None:
+    """Run a schedule that has no landing to wait for, once, now. Raises AirflowError when it does not succeed."""
+    house.airflow.unpause(dag_id)
+    run_id = house.airflow.trigger(dag_id)
+    run = house.airflow.wait_run(dag_id, run_id)
+    if run.state != "success":
+        raise AirflowError(f"{dag_id} ended as {run.state} in {run_id}. Next: read {house.folder}/airflow/logs.")
 
 
 def dag_runs(house: House) -> list[DagRun]:

@@ -21,7 +21,8 @@ from gateway.cli.demo.pulling import Pulled
 from gateway.cli.demo.reconciling import dag_runs
 from gateway.errors import GatewayError
 from reconciliation import review
-from reconciliation.conflicts import CATALOGUE
+from reconciliation.conflicts import CATALOGUE, OF_BROKEN_RULES
+from reconciliation.directory import of_province
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import State
 from reconciliation.scoring import evaluate
@@ -118,8 +119,8 @@ def show(result: Result, house: House) -> None:
 
 
 def _catalogue(seen: Mapping[str, int]) -> dict[str, object]:
-    """Which kinds of conflict came up, how often, and which did not."""
-    return {"seen": dict(seen), "unseen": sorted(str(kind) for kind in CATALOGUE if str(kind) not in seen)}
+    """Which kinds of conflict came up, how often, and which did not that data can raise."""
+    return {"seen": dict(seen), "unseen": sorted({str(kind) for kind in CATALOGUE.keys() - OF_BROKEN_RULES} - {*seen})}
 
 
 def _kept(house: House, country: simulator.Country) -> dict[str, dict[str, object]]:
@@ -167,6 +168,15 @@ def _waiting(rows: Sequence[stuck.Waiting]) -> dict[str, dict[str, dict[str, obj
             "updates": row.updates,
             "deadline": row.deadline.isoformat(timespec="minutes"),
         }
+    return found
+
+
+def _of_provinces(owners: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
+    """Owner → updates and first deadline; the desks of communes count as their province's."""
+    found: dict[str, tuple[int, str]] = {}
+    for owner, row in owners.items():
+        updates, first = found.get(of_province(owner), (0, str(row["deadline"])))
+        found[of_province(owner)] = updates + row["updates"], min(first, str(row["deadline"]))
     return found
 
 
@@ -226,8 +236,8 @@ def _waiting_title(result: Result) -> str:
 def _waiting_table(result: Result) -> Table:
     table = _table("trạng thái · state", "của ai · owner", "hạn · deadline", "updates", words=3)
     for state, owners in result["waiting"].items():
-        for owner, row in owners.items():
-            table.add_row(state, owner, str(row["deadline"])[:10], f"{row['updates']:,}")
+        for owner, (updates, deadline) in _of_provinces(owners).items():
+            table.add_row(state, owner, deadline[:10], f"{updates:,}")
     return table
 
 

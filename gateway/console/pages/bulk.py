@@ -1,5 +1,6 @@
 """Solve one, settle a thousand: preview each outcome, type the number, watch it run, check a sample, take it back."""
 
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -52,7 +53,7 @@ def preview(visit: Visit) -> Response:
 
 def start(visit: Visit) -> Response:
     """Start the work on as many cases as were typed."""
-    judgement_id, typed = _number(visit.filled("judgement")), visit.filled("count").replace(".", "")
+    judgement_id, typed = _number(visit.filled("judgement")), re.sub("[.,]", "", visit.filled("count"))
     desk = _desk(visit, judgement_id)
     try:
         count = int(typed) if typed.isdigit() else -1

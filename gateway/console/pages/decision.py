@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from adapters import catalogue
-from gateway.console import choosing, evidence
+from gateway.console import choosing, evidence, sights
 from gateway.console.desks import desk_for, desks
 from gateway.console.doors import READERS, MissingPageError, Page, Visit
 from gateway.console.pictures.waterfall import Mark, Step, waterfall
@@ -78,6 +78,7 @@ def page(
     with transaction(visit.engine) as connection:
         units = unit_events.read_tables(connection)
     chosen = choosing.choices(case, visit.words)
+    asks_unit = held is not None and any(one.needs_unit for one in chosen)
     ignores_tones = visit.asked("tones") != "strict"
     values = {
         "case": case,
@@ -103,6 +104,8 @@ def page(
         "may_approve": desk_for(visit.user, UserRole.SUPERVISOR, case) is not None,
         "purposes": PURPOSES,
         "mergeable": any(one.decision is Decision.SAME for one in chosen),
+        "state_name": lambda state: sights.state_name(visit, state),
+        "own_units": sights.units_of(visit, case.province_code, now=visit.now) if asks_unit else {},
         "has_weights": len(case.record_keys) == 2 and len(beside.sides) == 2,
     }
     return visit.show("decision/case.html", values, status=status)
@@ -176,11 +179,12 @@ def why(visit: Visit) -> Response:
                 Mark(visit.say("xem xét từ"), weighed.lower),
                 Mark(visit.say("ghép từ"), weighed.upper),
             ),
+            numerals=visit.words.numerals,
         )
         changes = [(visit.words.pick((one.vi, one.en)), one.weight, one.decision) for one in weighed.changes]
     values = {
         "case": case,
-        "sentence": visit.words.pick((weighed.vi, weighed.en)) if weighed else "",
+        "sentence": visit.words.marked(visit.words.pick((weighed.vi, weighed.en))) if weighed else "",
         "picture": picture,
         "changes": changes,
     }

@@ -76,14 +76,18 @@ def _province(visit: Visit, code: str, name: str, waiting: late.Waiting | None) 
 def _map(visit: Visit, provinces: list[dict[str, Any]]) -> str:
     shown = [Tile(one["code"], one["name"], one["share"], one["says"]) for one in provinces]
     title = visit.say("Phần quá hạn trong những gì đang chờ, theo tỉnh")
-    return tiles("map", shown, title=title, nothing=visit.say("không chờ gì"))
+    return tiles("map", shown, title=title, nothing=visit.say("không chờ gì"), numerals=visit.words.numerals)
 
 
 def _ageing(visit: Visit, piles: list[Pile]) -> str:
     if not piles:
         return ""
     return ageing(
-        "ageing", piles, title=visit.say("Hồ sơ mở đã chờ bao lâu"), bands=[visit.say(band) for band in _AGES]
+        "ageing",
+        piles,
+        title=visit.say("Hồ sơ mở đã chờ bao lâu"),
+        bands=[visit.say(band) for band in _AGES],
+        numerals=visit.words.numerals,
     )
 
 
@@ -91,7 +95,8 @@ def _trend(visit: Visit, weeks: list[dict[str, Any]]) -> str:
     if len(weeks) < 2:
         return ""
     lines = [Line(visit.say(called), tuple(one[name] for one in weeks), kind=kind) for name, called, kind in _FIGURES]
-    return trends("weeks", lines, title=visit.say("Diễn biến các tuần"), ticks=[one["week"][5:] for one in weeks])
+    ticks, title = [one["week"][5:] for one in weeks], visit.say("Diễn biến các tuần")
+    return trends("weeks", lines, title=title, ticks=ticks, numerals=visit.words.numerals)
 
 
 def _called(visit: Visit, kind: str) -> str:

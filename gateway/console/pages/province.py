@@ -61,7 +61,8 @@ def check(visit: Visit) -> Response:
         figures = check_stream(_checked(visit, source, file.filename, *exported_on), file.file)
     finally:
         _checking.release()
-    shown = {"province": page, "figures": figures, "by_code": by_code(figures["findings"]), "words_of": report_words}
+    shown = {"province": page, "figures": figures, "by_code": by_code(figures["findings"]), "words_of": report_words,
+             "day_of": lambda text: visit.words.day(date.fromisoformat(text))}  # fmt: skip
     return visit.show("province/checked.html", shown)
 
 

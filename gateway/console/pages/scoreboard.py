@@ -136,7 +136,8 @@ def _picture(visit: Visit, history: Sequence[Scores], name: str) -> str:
         for word in WORDS
     ]
     ticks = [f"{line.taken_on:%d/%m}" for line in history]
-    return trends("trend", lines, title=visit.say("Bảy tiêu chí qua các ngày: %(name)s", name=name), ticks=ticks)
+    title = visit.say("Bảy tiêu chí qua các ngày: %(name)s", name=name)
+    return trends("trend", lines, title=title, ticks=ticks, numerals=visit.words.numerals)
 
 
 ROUTES = (

@@ -11,21 +11,13 @@ from gateway.console import sights
 from gateway.console.doors import Page, Visit
 from gateway.console.words import later
 from reconciliation.conflicts import CATALOGUE
-from reconciliation.duties import DUTIES
-from reconciliation.lifecycle import TERMINAL
-from reconciliation.model import State, UpdateStatus
+from reconciliation.model import UpdateStatus
 from reconciliation.store import searching
 from reconciliation.users import UserRole
 
 READERS = frozenset({UserRole.VIEWER})
 _MOST = 200  # characters of what is looked for
 _RECEIPT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-ENDED = {
-    State.APPLIED: later("Đã áp dụng"),
-    State.REFUSED: later("Bị từ chối"),
-    State.SUPERSEDED: later("Có phiên bản mới hơn"),
-    State.WITHDRAWN: later("Đã rút"),
-}
 
 
 def form(visit: Visit) -> Response:
@@ -90,18 +82,15 @@ def _status(visit: Visit, found: UpdateStatus) -> dict[str, Any]:
         "source_id": found.source_id,
         "version": found.source_version,
         "receipt_id": found.receipt_id,
-        "state": _called(visit, found.state),
+        "state": sights.state_name(visit, found.state),
         "is_stuck": found.is_stuck,
         "person": sights.office(found.owner) if found.owner else "",
         "deadline": found.deadline,
         "history": [
-            {"at": move.moved_at, "to": _called(visit, move.to_state), "cause": move.cause} for move in found.history
+            {"at": move.moved_at, "to": sights.state_name(visit, move.to_state), "cause": move.cause}
+            for move in found.history
         ],
     }
-
-
-def _called(visit: Visit, state: State) -> str:
-    return visit.say(ENDED[state]) if state in TERMINAL else visit.words.pick(DUTIES[state].task)
 
 
 ROUTES = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     band_colour,
     bar,
@@ -14,7 +15,6 @@ from gateway.console.pictures.drawing import (
     shortened,
     words,
 )
-from gateway.reports.page import count
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _LEGEND = 720.0, 210.0, 84.0, 24.0, 30.0
 
@@ -32,7 +32,9 @@ class Pile:
         return sum(self.counts)
 
 
-def ageing(name: str, piles: Sequence[Pile], *, title: str, bands: Sequence[str]) -> Markup:
+def ageing(
+    name: str, piles: Sequence[Pile], *, title: str, bands: Sequence[str], numerals: Numerals = VIETNAMESE
+) -> Markup:
     """The piles in the order given, all on one scale, with the number of each band in it where there is room."""
     most = max([pile.total for pile in piles] + [1])
     scale = (_WIDTH - _LEFT - _RIGHT) / most
@@ -44,7 +46,7 @@ def ageing(name: str, piles: Sequence[Pile], *, title: str, bands: Sequence[str]
         for band, number in enumerate(pile.counts):
             if not number:
                 continue
-            width, says = number * scale, f"{pile.label}, {bands[band]}: {count(number)}"
+            width, says = number * scale, f"{pile.label}, {bands[band]}: {numerals.count(number)}"
             parts.append(
                 bar(
                     (begin, top + 2),
@@ -56,21 +58,22 @@ def ageing(name: str, piles: Sequence[Pile], *, title: str, bands: Sequence[str]
                 )
             )
             begin += width
-        parts.append(words(count(pile.total), (begin + 6, top + 15)))
+        parts.append(words(numerals.count(pile.total), (begin + 6, top + 15)))
     height = _LEGEND + len(piles) * _ROW + 4
     return picture(
         name,
         (_WIDTH, height),
         title=title,
-        description="; ".join(_told(pile, bands) for pile in piles),
+        description="; ".join(_told(pile, bands, numerals) for pile in piles),
         parts=parts,
         defs=grains(name, len(bands)),
     )
 
 
-def _told(pile: Pile, bands: Sequence[str]) -> str:
-    parted = ", ".join(f"{band} {count(number)}" for band, number in zip(bands, pile.counts, strict=True) if number)
-    return f"{pile.label}: {count(pile.total)}" + (f" ({parted})" if parted else "")
+def _told(pile: Pile, bands: Sequence[str], numerals: Numerals) -> str:
+    pairs = zip(bands, pile.counts, strict=True)
+    parted = ", ".join(f"{band} {numerals.count(number)}" for band, number in pairs if number)
+    return f"{pile.label}: {numerals.count(pile.total)}" + (f" ({parted})" if parted else "")
 
 
 def _legend(name: str, bands: Sequence[str]) -> list[str]:

@@ -120,13 +120,6 @@ def shortened(text: str, *, room: float, size: float) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + _ELLIPSIS
 
 
-def signed(weight: float) -> str:
-    """A match weight with its sign and a tenth, as Vietnam writes it: +9,0 and −3,5."""
-    rounded = round(weight, 1)
-    sign = "−" if rounded < 0 else "+" if rounded > 0 else ""
-    return f"{sign}{abs(rounded):.1f}".replace(".", ",")
-
-
 def share(part: float) -> str:
     """A share of 0–1 in whole per cent, rounded so that neither 0 % nor 100 % is said of what is not."""
     percent = round(part * 100)

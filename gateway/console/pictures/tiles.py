@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
+from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     band_colour,
     bar,
@@ -67,7 +68,7 @@ def band_of(part: float) -> int:
     return sum(part >= bound for bound in BOUNDS)
 
 
-def tiles(name: str, provinces: Sequence[Tile], *, title: str, nothing: str) -> Markup:
+def tiles(name: str, provinces: Sequence[Tile], *, title: str, nothing: str, numerals: Numerals = VIETNAMESE) -> Markup:
     """Every province given, at its place; one without a place stands in rows below. `nothing` names what has no share.
 
     The share stands in each tile: its colour and its grain only repeat it.
@@ -78,7 +79,7 @@ def tiles(name: str, provinces: Sequence[Tile], *, title: str, nothing: str) -> 
     for number, code in enumerate(strangers):
         placed[code] = (number % COLUMNS, rows + number // COLUMNS)
     rows += -(-len(strangers) // COLUMNS)
-    parts = _legend(name, nothing)
+    parts = _legend(name, nothing, numerals)
     for one in provinces:
         column, row = placed[one.code]
         parts += _tile(name, one, (column * _TILE, _LEGEND + row * _HIGH), nothing=nothing)
@@ -119,8 +120,8 @@ def _short(name: str) -> str:
     return name
 
 
-def _legend(name: str, nothing: str) -> list[str]:
-    bounds = [f"< {_percent(BOUNDS[0])}", *(f"≥ {_percent(bound)}" for bound in BOUNDS)]
+def _legend(name: str, nothing: str, numerals: Numerals) -> list[str]:
+    bounds = [f"< {numerals.percent(BOUNDS[0])}", *(f"≥ {numerals.percent(bound)}" for bound in BOUNDS)]
     parts = []
     for band, label in enumerate(bounds):
         drawn = bar((band * 98, 6), (16, 16), kind=f"band-{band}", fill=band_colour(band), grain=grain_id(name, band))
@@ -129,7 +130,3 @@ def _legend(name: str, nothing: str) -> list[str]:
     parts.append(bar((x, 6), (16, 16), kind="nothing", fill="#eef1f4"))
     parts.append(words(shortened(nothing, room=150, size=12), (x + 22, 19), kind="soft"))
     return parts
-
-
-def _percent(part: float) -> str:
-    return f"{part * 100:g} %".replace(".", ",")

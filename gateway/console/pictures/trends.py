@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import ACCENT, BAD, GOOD, INK, picture, said, stroke, words
-from gateway.reports.page import count
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TALL = 720.0, 10.0, 170.0, 55.0, 42.0
 _COLOURS = {"accent": ACCENT, "good": GOOD, "bad": BAD, "ink": INK}
@@ -26,7 +26,9 @@ class Line:
     unit: str = ""  # stands after the number, as " %" does
 
 
-def trends(name: str, lines: Sequence[Line], *, title: str, ticks: Sequence[str]) -> Markup:
+def trends(
+    name: str, lines: Sequence[Line], *, title: str, ticks: Sequence[str], numerals: Numerals = VIETNAMESE
+) -> Markup:
     """The lines one below the other over one row of `ticks`; what was not counted is a gap, never a zero."""
     step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(ticks) - 1)
     height = len(lines) * _ROW + 28
@@ -37,12 +39,12 @@ def trends(name: str, lines: Sequence[Line], *, title: str, ticks: Sequence[str]
         if place % every == 0
     ]
     for row, line in enumerate(lines):
-        parts += _line(line, step, base=(row + 1) * _ROW)
-    told = "; ".join(_told(line, ticks) for line in lines)
+        parts += _line(line, step, base=(row + 1) * _ROW, numerals=numerals)
+    told = "; ".join(_told(line, ticks, numerals) for line in lines)
     return picture(name, (_WIDTH, height), title=title, description=told, parts=parts)
 
 
-def _line(line: Line, step: float, *, base: float) -> list[str]:
+def _line(line: Line, step: float, *, base: float, numerals: Numerals) -> list[str]:
     most = line.most or max([value for value in line.values if value is not None] + [1])
     colour = _COLOURS[line.kind]
     points = [
@@ -55,7 +57,7 @@ def _line(line: Line, step: float, *, base: float) -> list[str]:
     if known:
         last = known[-1]
         parts.append(_dot(last, line.kind, colour, radius=3.5))
-        parts.append(words(_last(line), (last[0] + 10, last[1] + 4), size=11, kind=line.kind))
+        parts.append(words(_last(line, numerals), (last[0] + 10, last[1] + 4), size=11, kind=line.kind))
     return parts
 
 
@@ -76,13 +78,12 @@ def _dot(point: tuple[float, float], kind: str, colour: str, *, radius: float) -
     )
 
 
-def _last(line: Line) -> str:
+def _last(line: Line, numerals: Numerals) -> str:
     value = next(value for value in reversed(line.values) if value is not None)
-    return f"{count(value)}{line.unit} {line.label}"
+    return f"{numerals.count(value)}{line.unit} {line.label}"
 
 
-def _told(line: Line, ticks: Sequence[str]) -> str:
-    known = [
-        f"{tick} {count(value)}{line.unit}" for tick, value in zip(ticks, line.values, strict=True) if value is not None
-    ]
+def _told(line: Line, ticks: Sequence[str], numerals: Numerals) -> str:
+    pairs = zip(ticks, line.values, strict=True)
+    known = [f"{tick} {numerals.count(value)}{line.unit}" for tick, value in pairs if value is not None]
     return f"{line.label}: " + (", ".join(known) or "–")

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
+from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     BAD,
     GOOD,
@@ -14,12 +15,12 @@ from gateway.console.pictures.drawing import (
     bar,
     picture,
     shortened,
-    signed,
     stroke,
     words,
 )
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 720.0, 210.0, 70.0, 26.0, 30.0
+_APART = 140.0  # marks that stand nearer to each other are written to different sides
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,18 @@ class Mark:
     weight: float
 
 
-def waterfall(name: str, steps: Sequence[Step], *, title: str, total: str, marks: Sequence[Mark] = ()) -> Markup:
+def waterfall(
+    name: str,
+    steps: Sequence[Step],
+    *,
+    title: str,
+    total: str,
+    marks: Sequence[Mark] = (),
+    numerals: Numerals = VIETNAMESE,
+) -> Markup:
     """The steps in their order and their sum at the end, called `total`. The sign says what the colour says."""
     sums = [0.0, *accumulate(step.weight for step in steps)]
+    signed = numerals.signed
     told = [*(f"{step.label}: {signed(step.weight)}" for step in steps), f"{total}: {signed(sums[-1])}"]
     low, high = _span([*sums, *(mark.weight for mark in marks)])
     scale = (_WIDTH - _LEFT - _RIGHT) / (high - low)
@@ -52,28 +62,34 @@ def waterfall(name: str, steps: Sequence[Step], *, title: str, total: str, marks
     parts = [stroke([(across(0), _TOP - 6), (across(0), height - 4)], kind="line", colour=LINE)]
     for mark in marks:
         x = across(mark.weight)
+        anchor = _anchor(x, [across(one.weight) for one in marks])
         parts.append(stroke([(x, _TOP - 6), (x, height - 4)], kind="line", colour=INK, dash="4 3"))
-        parts.append(
-            words(f"{mark.label} {signed(mark.weight)}", (x, _TOP - 12), size=11, kind="soft", anchor="middle")
-        )
+        parts.append(words(f"{mark.label} {signed(mark.weight)}", (x, _TOP - 12), size=11, kind="soft", anchor=anchor))
     for row, step in enumerate(steps):
-        parts += _row(row, step.label, (across(sums[row]), across(sums[row + 1])), step.weight)
-    parts += _row(len(steps), total, (across(0), across(sums[-1])), sums[-1], is_total=True)
+        parts += _row(row, step, (across(sums[row]), across(sums[row + 1])), numerals=numerals)
+    parts += _row(len(steps), Step(total, sums[-1]), (across(0), across(sums[-1])), numerals=numerals, is_total=True)
     return picture(name, (_WIDTH, height), title=title, description="; ".join(told), parts=parts)
 
 
-def _row(row: int, label: str, ends: tuple[float, float], weight: float, *, is_total: bool = False) -> list[str]:
+def _anchor(x: float, places: Sequence[float]) -> str:
+    """To which side of its line a mark is written: away from the next line, if that is near."""
+    nearest = min((x - other for other in places if other != x), key=abs, default=_APART)
+    if abs(nearest) >= _APART:
+        return "middle"
+    return "end" if nearest < 0 else "start" if x + _APART < _WIDTH else "middle"
+
+
+def _row(row: int, step: Step, ends: tuple[float, float], *, numerals: Numerals, is_total: bool = False) -> list[str]:
     top, (begin, end) = _TOP + row * _ROW, (min(ends), max(ends))
-    kind, fill = ("minus", BAD) if weight < 0 else ("plus", GOOD)
+    kind, fill = ("minus", BAD) if step.weight < 0 else ("plus", GOOD)
     if is_total:
         kind, fill = "total", INK
     name = words(
-        shortened(label, room=_LEFT - 16, size=13), (_LEFT - 10, top + 15), size=13, anchor="end", bold=is_total
+        shortened(step.label, room=_LEFT - 16, size=13), (_LEFT - 10, top + 15), size=13, anchor="end", bold=is_total
     )
-    drawn = bar(
-        (begin, top + 3), (max(end - begin, 1), _ROW - 8), kind=kind, fill=fill, says=f"{label}: {signed(weight)}"
-    )
-    number = words(signed(weight), (end + 6, top + 15), size=13, bold=is_total)
+    weight = numerals.signed(step.weight)
+    drawn = bar((begin, top + 3), (max(end - begin, 1), _ROW - 8), kind=kind, fill=fill, says=f"{step.label}: {weight}")
+    number = words(weight, (end + 6, top + 15), size=13, bold=is_total)
     return [name, drawn, number]
 
 

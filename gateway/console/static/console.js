@@ -3,6 +3,9 @@
 document.documentElement.classList.add("js");
 
 const keysOff = () => localStorage.getItem("keys-off") === "1";
+const isDigit = (event) => /^(?:Digit|Numpad)[0-9]$/.test(event.code);
+// A unit's code has five digits: one more is no part of it.
+const isWholeCode = (element) => element.id === "unit" && /^[0-9]{5}$/.test(element.value) && element.selectionStart === 5;
 const isTyping = (element) => element.matches("textarea, select, input:not([type=radio]):not([type=checkbox]):not([type=submit])");
 
 // An error summary is read first.
@@ -13,7 +16,8 @@ if (errors) errors.focus();
 document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
   const dialog = document.getElementById("keys");
-  if (isTyping(event.target) || (dialog && dialog.open)) return;
+  if (dialog && dialog.open) return;
+  if (isTyping(event.target) && !(isDigit(event) && isWholeCode(event.target))) return;
   if (event.key === "?" && dialog && !keysOff()) { event.preventDefault(); dialog.showModal(); return; }
   if (event.shiftKey || keysOff()) return;
   if (event.code === "KeyR") { openFirstMasked(event); return; }
@@ -31,21 +35,41 @@ function openFirstMasked(event) {
   details.querySelector("button").focus();
 }
 
-// A digit chooses a decision; with one chosen, a reason of it. Escape goes back to the decisions.
+// A digit chooses a decision, then what else it asks for, one after the other, then its reason. Escape goes a step back.
 function decideByKey(form, event) {
-  const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code);
   const chosen = form.querySelector("input[name=choice]:checked");
-  if (event.code === "Escape" && chosen) { chosen.checked = false; event.preventDefault(); return; }
+  if (event.code === "Escape" && chosen) { stepBack(chosen); event.preventDefault(); return; }
   if (event.key === "Enter" && event.target.type === "radio") { event.preventDefault(); form.requestSubmit(); return; }
   if (event.key === "Enter" && event.target === document.body && chosen) { event.preventDefault(); form.requestSubmit(); return; }
-  if (!digit) return;
-  const among = chosen ? chosen.closest(".option").querySelector(".reasons") : form;
-  const input = among.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${digit[1]}"]`);
+  if (!isDigit(event)) return;
+  const among = chosen ? turnOf(chosen) : form;
+  const input = among.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${event.code.at(-1)}"]`);
   if (!input) return;
   event.preventDefault();
   input.checked = true;
-  input.focus();
+  (input.closest(".keyed") ? input : input.closest(".option").querySelector("#unit") ?? input).focus();
   input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+const asked = (chosen) => [...chosen.closest(".option").querySelectorAll(".keyed")];
+const isAnswered = (group) => group.querySelector("input:checked") !== null;
+
+// What the next digit answers: the first question without an answer, else the last one, which is the reason.
+function turnOf(chosen) {
+  return asked(chosen).find((group) => !isAnswered(group)) ?? asked(chosen).at(-1);
+}
+
+function stepBack(chosen) {
+  const last = asked(chosen).findLast((group) => isAnswered(group) && group.querySelectorAll("input").length > 1);
+  const undone = last ? last.querySelector("input:checked") : chosen;
+  undone.checked = false;
+  undone.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+function showTurn(form) {
+  for (const group of form.querySelectorAll(".turn")) group.classList.remove("turn");
+  const chosen = form.querySelector("input[name=choice]:checked");
+  if (chosen) turnOf(chosen).classList.add("turn");
 }
 
 // What is filled in is kept while it is being filled in.
@@ -53,6 +77,8 @@ const decide = document.getElementById("decide");
 let saving = 0;
 let isSent = false;
 if (decide) {
+  showTurn(decide);
+  decide.addEventListener("change", () => showTurn(decide));
   decide.addEventListener("submit", () => { isSent = true; clearTimeout(saving); });
   for (const kind of ["change", "input"]) {
     document.addEventListener(kind, (event) => {

@@ -6,13 +6,20 @@ from sqlalchemy.dialects import postgresql as pg
 from reconciliation.model import CaseKind, Decision, TouchKind
 from reconciliation.store.tables.columns import closed_set, metadata, personal, plain
 
-# Which kinds of case a steward is handed first: what makes somebody lose a right or be taken for somebody else; what
-# holds nothing back for long comes last. In PostgreSQL's own words, as it says them again.
+# Whether the records of a case, in ascending order, are of sources of two former provinces, which name the sources.
+_ACROSS_BORDERS = (
+    "split_part(record_keys[1], '.'::text, 1) <> split_part(record_keys[cardinality(record_keys)], '.'::text, 1)"
+)
+
+# Which cases a steward is handed first: what makes somebody lose a right or be taken for somebody else, and who is to
+# belong on one side of a former border or the other; what holds nothing back for long comes last. In PostgreSQL's own
+# words, as it says them again.
 RISK = (
     "CASE kind WHEN 'doubtful_match'::text THEN 0 WHEN 'one_number_two_people'::text THEN 0"
     " WHEN 'death_then_update'::text THEN 0 WHEN 'two_provinces_one_person'::text THEN 0"
-    " WHEN 'refused_by_registry'::text THEN 0 WHEN 'book_against_register'::text THEN 2"
-    " WHEN 'missing_version'::text THEN 2 ELSE 1 END"
+    " WHEN 'refused_by_registry'::text THEN 0 WHEN 'two_units_one_person'::text THEN"
+    f" CASE WHEN {_ACROSS_BORDERS} THEN 0 ELSE 1 END"
+    " WHEN 'book_against_register'::text THEN 2 WHEN 'missing_version'::text THEN 2 ELSE 1 END"
 )
 
 # The kind, the sources and the evidence, without what names the single records.
@@ -61,6 +68,9 @@ sa.Index(
 sa.Index("case_cause_idx", case.c.cause, case.c.case_id, postgresql_where=_ON_THE_DESK)
 
 sa.Index("case_judged_by_idx", case.c.judged_by)
+
+# What was decided before on a cause, the newest first.
+sa.Index("case_cause_judged_idx", case.c.cause, case.c.judged_by, postgresql_where=case.c.judged_by.is_not(None))
 
 sa.Index("case_deadline_idx", case.c.deadline, postgresql_where=case.c.obsolete_since.is_(None))
 

@@ -169,3 +169,10 @@ linkage_pair = sa.Table(
     plain("weight", sa.Double),
     plain("levels", sa.Text),
 )
+
+sa.Index(None, linkage_pair.c.province_code, linkage_pair.c.right_key)
+
+# Those that a judgement joined or parted.
+sa.Index(
+    "linkage_pair_judged_idx", linkage_pair.c.province_code, postgresql_where=linkage_pair.c.rule >= sa.text("254")
+)

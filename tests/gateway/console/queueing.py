@@ -21,6 +21,8 @@ NAMES = (
     ("Lù Thị Mao", "Lù Thị Mau"),
     ("Tẩn Thị Xao", "Tẩn Thị Xau"),
     ("Lý Thị Tao", "Lý Thị Tau"),
+    ("Cháng Thị Ngao", "Cháng Thị Ngau"),
+    ("Phàn Thị Vao", "Phàn Thị Vau"),
 )
 
 

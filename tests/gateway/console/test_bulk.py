@@ -8,7 +8,7 @@ from reconciliation import generalising, review, reviewing
 from reconciliation.desk import Filter, Steward
 from reconciliation.model import Decision
 from tests.gateway.console.conftest import NOW, PROVINCE, Seats
-from tests.gateway.console.test_pages import violations
+from tests.gateway.console.looking import too_wide, unreached, violations
 from tests.reconciliation.province import YEN_BAI, Province, person
 
 pytestmark = pytest.mark.browser
@@ -58,7 +58,7 @@ def test_one_decision_settles_its_cause_and_is_taken_back_as_one(seats: Seats) -
     page.locator(f"a[href='/works/new?judgement={judgement_id}']").click()
     rows = page.locator("[aria-labelledby=cases] tbody tr")
     assert rows.count() == 4
-    assert violations(page) == []
+    assert [*too_wide(page), *unreached(page), *violations(page)] == []
     page.fill("#count", "3")
     page.locator("form.filter button").click()
     assert "khác số hồ sơ" in page.locator(".summary").inner_text()
@@ -74,9 +74,7 @@ def test_one_decision_settles_its_cause_and_is_taken_back_as_one(seats: Seats) -
     page.get_by_text("Xem lại tiến độ").click()
     assert page.locator("tbody .tag.good").count() == 4
     assert len(review.open_cases(engine, limit=1_000)) == open_before - 4
-    assert violations(page) == []
-    page.set_viewport_size({"width": 320, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert [*too_wide(page), *unreached(page), *violations(page)] == []
 
     page.select_option("#reason_code", index=1)
     page.locator("form[action$=reverse] button").click()

@@ -33,7 +33,7 @@ class Fresh(dict[CaseKind, int]):
 def filled(started: Standing) -> Iterator[dict[CaseKind, list[int]]]:
     """One queue for all tests of this module: making it takes longer than most of them."""
     emptied(started)
-    fill(started.engine, each=8)
+    fill(started.engine, each=10)
     yield ids(started.engine)
 
 
@@ -86,6 +86,30 @@ def test_the_next_case_is_decided_by_keyboard_alone(seats: Seats, cases):
     page.wait_for_url("**done=undone*")
     assert cases[CaseKind.DOUBTFUL_MATCH] in {one.case_id for one in review.open_cases(seats.standing.engine)}
     assert seats.complaints == []
+
+
+def test_digits_answer_one_question_after_the_other_and_escape_goes_a_step_back(seats: Seats, cases):
+    page = seats.take("thao", at=f"/i/{cases[CaseKind.DOUBTFUL_MATCH]}")
+    page.keyboard.press("KeyG")
+    page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+    turn = page.locator(".turn legend")
+
+    page.keyboard.press("Digit2")  # withdraw one of the records
+    expect(turn).to_have_text("Rút bản ghi nào?")
+    page.keyboard.press("Digit2")
+    expect(turn).to_have_text("Lý do")
+    page.keyboard.press("Digit3")
+    page.keyboard.press("Digit4")
+    assert page.locator(".reasons input:checked").get_attribute("value") == "outdated"
+    page.keyboard.press("Escape")
+    assert page.locator(".reasons input:checked").count() == 0
+    page.keyboard.press("Escape")
+    expect(turn).to_have_text("Rút bản ghi nào?")
+    page.keyboard.press("Escape")
+    assert page.locator("#decide input:checked").count() == 0
+    page.keyboard.press("Digit4")
+    expect(page.locator("#choice-not_same")).to_be_checked()
 
 
 def looks(seats: Seats, case_id: int) -> list[reveals.Reveal]:
@@ -265,6 +289,23 @@ def test_a_session_that_ends_in_mid_decision_keeps_what_was_filled_in(seats: Sea
     expect(page.locator("#code-not_same-other")).to_be_checked()
     page.click("text=Gửi và ở lại")
     assert [one.by for one in told(seats, case_id) if one.judgement] == ["thao"]
+
+
+def test_what_is_typed_after_a_session_has_ended_is_kept_as_well(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.click("[data-key=KeyG]")
+    page.locator("#decide").wait_for()
+    seats.standing.clock.pass_(minutes=16)
+
+    with page.expect_response("**/draft"):
+        choose(page, "not_same", "other", words="khác cha mẹ")
+
+    page.goto(f"/i/{case_id}")
+    sign_in(page, "thao")
+    page.click("[data-key=KeyG]")
+    expect(page.locator("#words")).to_have_value("khác cha mẹ")
+    expect(page.locator("#code-not_same-other")).to_be_checked()
 
 
 def test_joining_two_people_asks_once_more_who_it_is(seats: Seats, cases):

@@ -11,7 +11,7 @@ from reconciliation import lifecycle
 from reconciliation.detecting import HOLDS
 from reconciliation.model import CaseKind, Decision, State
 from reconciliation.standing import OWNED
-from reconciliation.store import cases, tables
+from reconciliation.store import cases, judgements, tables
 from tests.reconciliation.store.landings import NOW
 
 PAIR = ["lao-cai.population|A", "yen-bai.population|B"]
@@ -53,7 +53,7 @@ class Registry:
         return self.connection.execute(sa.select(tables.case).where(tables.case.c.fingerprint == fingerprint)).one()
 
     def judge(self, fingerprint: str, decision: Decision, reverses: int | None = None) -> int:
-        return cases.append_judgement(
+        return judgements.append(
             self.connection,
             fingerprint=fingerprint,
             decision=decision,
@@ -65,7 +65,7 @@ class Registry:
         ).judgement_id
 
     def in_force(self, province_code: str = "15") -> dict[str, str]:
-        found = cases.in_force(self.connection, province_code).to_pylist()
+        found = judgements.in_force(self.connection, province_code).to_pylist()
         return {row["fingerprint"]: row["decision"] for row in found}
 
 
@@ -138,7 +138,7 @@ def test_the_newest_judgement_that_nobody_reversed_is_in_force_and_all_of_them_s
     registry.judge("q", Decision.NOT_SAME)
     assert registry.in_force() == {"q": Decision.NOT_SAME}
     assert registry.in_force("01") == {}
-    assert [one.decision for one in cases.judgements_of(registry.connection, "q")] == [
+    assert [one.decision for one in judgements.of_question(registry.connection, "q")] == [
         Decision.SAME,
         Decision.SAME,
         Decision.NOT_SAME,
@@ -152,7 +152,7 @@ def test_a_judgement_is_reversed_once(registry):
 
     with pytest.raises(sa.exc.IntegrityError), registry.connection.begin_nested():
         registry.judge("q", Decision.SAME, reverses=first)
-    found = cases.find_judgement(registry.connection, first)
+    found = judgements.find(registry.connection, first)
     assert found is not None
     assert found[1]
 
@@ -161,7 +161,7 @@ def test_a_judgement_that_stands_says_which_records_it_is_about(registry):
     registry.settle("q")
     registry.judge("q", Decision.SAME)
 
-    (row,) = cases.in_force(registry.connection, "15").to_pylist()
+    (row,) = judgements.in_force(registry.connection, "15").to_pylist()
 
     assert (json.loads(row["record_keys"]), json.loads(row["sides"])) == (PAIR, [0, 1])
 

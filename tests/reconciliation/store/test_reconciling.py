@@ -248,24 +248,12 @@ def test_a_version_that_a_run_replaces_meanwhile_is_not_sent_again_either(provin
         with province.engine.begin() as run:
             reconciling.write(run, result, province_code="15", now=province.now)
             late = pool.submit(province.judge, case, Decision.SEND_AGAIN)
-            _until_somebody_waits_for_a_lock(province)
+            province.until_somebody_waits_for_a_lock()
         assert isinstance(late.exception(timeout=30), RejectedRequestError)
 
     feed.sequence(province.engine)
     check_settled(province)
     assert province.one()["birth_day"] == 18
-
-
-def _until_somebody_waits_for_a_lock(province: Province) -> None:
-    """Ask the database, with a bound on how often."""
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    for _ in range(20_000):
-        with province.engine.connect() as connection:
-            if connection.scalar(waiting):
-                return
-    raise AssertionError("nobody waits for a lock")
 
 
 def test_an_update_attached_while_a_registry_acknowledges_or_reports_is_not_left_behind(province):
@@ -286,7 +274,7 @@ def test_an_update_attached_while_a_registry_acknowledges_or_reports_is_not_left
             with province.engine.begin() as run:
                 reconciling.write(run, result, province_code="15", now=province.now)
                 registry = pool.submit(act)
-                _until_somebody_waits_for_a_lock(province)
+                province.until_somebody_waits_for_a_lock()
             registry.result(timeout=30)
 
         check(province)

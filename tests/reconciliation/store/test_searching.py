@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from reconciliation import jobs
 from reconciliation.model import CaseKind, Decision, State
-from reconciliation.store import auditing, cases, landing, searching, users
+from reconciliation.store import auditing, cases, judgements, landing, searching, users
 from reconciliation.store.auditing import Act
 from reconciliation.store.tables import batch as ledger
 from reconciliation.store.tables import case
@@ -92,7 +92,7 @@ def test_the_audit_log_has_every_act_the_latest_first(asked: sa.Engine) -> None:
     with asked.begin() as connection:
         about = cases.find_case(connection, the_case(asked))
         assert about is not None
-        cases.append_judgement(
+        judgements.append(
             connection, fingerprint=about.fingerprint, decision=Decision.KEEP, value=None, reason="Vàng A Sử đã nói",
             steward="thao", now=NOW + timedelta(hours=1),
         )  # fmt: skip

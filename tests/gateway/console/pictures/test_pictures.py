@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.catalogue import load
+from gateway.console.numerals import ENGLISH, VIETNAMESE
 from gateway.console.pictures.ageing import Pile, ageing
-from gateway.console.pictures.drawing import share, shortened, signed
+from gateway.console.pictures.drawing import share, shortened
 from gateway.console.pictures.flow import MOST_RIBBONS, Ribbon, flow
 from gateway.console.pictures.tiles import COLUMNS, PLACES, Tile, band_of, tiles
 from gateway.console.pictures.trends import Line, trends
 from gateway.console.pictures.waterfall import Mark, Step, waterfall
-from gateway.reports.page import count
 from tests.gateway.console.pictures.drawn import HOSTILE, SVG, described, texts, well_formed
 from tests.golden import Golden
 
@@ -85,7 +85,7 @@ def test_a_picture_is_as_it_was_looked_at(golden: Golden, name: str) -> None:
 def test_a_waterfall_ends_at_the_sum_of_its_steps(steps: list[Step], said: str, at: float) -> None:
     root = well_formed(waterfall("w", steps, title="t", total="Tổng", marks=[Mark(said, at)]))
 
-    assert texts(root)[-1] == signed(sum(step.weight for step in steps))
+    assert texts(root)[-1] == VIETNAMESE.signed(sum(step.weight for step in steps))
     bars = list(root.iter(f"{SVG}rect"))
     kinds = ["picture-minus" if step.weight < 0 else "picture-plus" for step in steps]
     assert [one.attrib["class"] for one in bars] == [*kinds, "picture-total"]
@@ -98,7 +98,7 @@ def test_a_pile_is_as_long_as_all_its_items_and_says_their_number(piles: list[Pi
     root = well_formed(ageing("a", piles, title="t", bands=BANDS))
 
     totals = texts(root)[len(BANDS) :][1::2]
-    assert totals == [count(pile.total) for pile in piles]
+    assert totals == [VIETNAMESE.count(pile.total) for pile in piles]
     drawn = sum(float(one.attrib["width"]) for one in root.iter(f"{SVG}rect") if len(one))
     most = max([pile.total for pile in piles] + [1])
     assert drawn == pytest.approx(sum(pile.total for pile in piles) * 426 / most, abs=0.06 * 4 * (len(piles) + 1))
@@ -137,7 +137,9 @@ def test_a_gap_is_no_zero_and_the_last_known_value_is_told(figures: list[tuple[s
     root = well_formed(trends("t", lines, title="t", ticks=tuple("12345")))
 
     known = [[value for value in line.values if value is not None] for line in lines]
-    assert [text.split(" ")[0] for text in texts(root)[5:]] == [count(values[-1]) for values in known if values]
+    assert [text.split(" ")[0] for text in texts(root)[5:]] == [
+        VIETNAMESE.count(values[-1]) for values in known if values
+    ]
     drawn = sum(len(one.attrib["points"].split()) for one in root.iter(f"{SVG}polyline"))
     lone = sum(float(one.attrib["r"]) == 2 for one in root.iter(f"{SVG}circle"))
     assert drawn + lone == sum(map(len, known))
@@ -177,3 +179,18 @@ def test_a_text_is_cut_to_its_room(text: str, room: float, size: float) -> None:
     cut = shortened(text, room=room, size=size)
 
     assert cut == text or (len(cut) <= max(1, room / (size * 0.6)) and cut.endswith("…"))
+
+
+def test_an_english_picture_writes_numbers_the_english_way() -> None:
+    drawn = [
+        ageing("a", [Pile("old", (1234, 0, 0, 0))], title="t", bands=BANDS, numerals=ENGLISH),
+        trends("t", [Line("stuck", (None, 5678))], title="t", ticks="12", numerals=ENGLISH),
+        waterfall("w", [Step("name", 9.5)], title="t", total="sum", marks=[Mark("from", -3.5)], numerals=ENGLISH),
+        tiles("m", [], title="t", nothing="-", numerals=ENGLISH),
+    ]
+
+    said = {word for one in drawn for text in texts(well_formed(one)) for word in text.split()}
+
+    assert {"1,234", "5,678", "+9.5", "−3.5", "0.1"} <= said
+    assert not {word for word in said if word.replace(".", ",") in {"1,234", "5,678"} and "." in word}
+    assert "1,234" in described(well_formed(drawn[0]))
