@@ -31,6 +31,7 @@ from gateway.services.online import Online, submit_update
 from gateway.settings import Settings
 from gateway.signatures import Signatures
 from gateway.submitting import Submitter
+from gateway.turns import Turn, Turns
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
 from gateway.workers import Workers
@@ -214,8 +215,7 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
                 await self.budget.give_back(left.payload_bytes)
 
     async def _read(self, push: OpenPush, messages: AsyncIterator[intake_pb2.PushRequest]) -> None:
-        before = asyncio.Event()
-        before.set()
+        turns = Turns()
         try:
             while not self.draining:
                 await push.room.acquire()
@@ -223,26 +223,22 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
                 if message is None:
                     return
                 size = await self.budget.take(len(message.batch.payload))
-                passed = asyncio.Event()
-                answer = asyncio.create_task(self._answer(push, message, before=before, passed=passed))
+                answer = asyncio.create_task(self._answer(push, message, turns.join()))
                 push.waiting.put_nowait(Waiting(message.batch.sequence, size, answer))
-                before = passed
         finally:
             push.waiting.put_nowait(None)
 
-    async def _answer(
-        self, push: OpenPush, message: intake_pb2.PushRequest, *, before: asyncio.Event, passed: asyncio.Event
-    ) -> intake_pb2.PushResponse:
-        """`before` is set when the batch before this one is on its way into the store, `passed` when this one is."""
+    async def _answer(self, push: OpenPush, message: intake_pb2.PushRequest, turn: Turn) -> intake_pb2.PushResponse:
+        """The `turn` has come when all batches before this one are on their way into the store, or will not be."""
         sequence = message.batch.sequence
         named = {"source_id": push.source.source_id, "sequence": sequence}
         if not push.is_rehearsal:
             metrics.BATCHES_RECEIVED.add(source_id=push.source.source_id)
         with telemetry.span("intake.batch", parent=message.batch.traceparent, attributes=named) as span:
             try:
-                return await self._taken(push, message, before=before, passed=passed)
+                answer = await self._taken(push, message, turn)
             except (RetryableStoreError, FatalStoreError):
-                raise  # no verdict on the batch: the stream ends, and its sender asks again
+                raise  # no verdict on the batch: the stream ends, nothing passes it, and its sender asks again
             except Exception as error:  # whatever one batch does, the next one gets its answer
                 explanation = explain(error, trace_id=telemetry.current_trace_id())
                 span.fail(type(error).__name__, reason=str(explanation.reason))
@@ -254,13 +250,11 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
                     metrics.BATCHES_REFUSED.add(source_id=push.source.source_id, reason=str(explanation.reason))
                 facts = {name: str(value) for name, value in named.items()} | dict(explanation.facts)
                 told = replace(explanation, facts=facts)
-                return wire.write_refusal(sequence, told, help_url=self.settings.help_url)
-            finally:
-                passed.set()
+                answer = wire.write_refusal(sequence, told, help_url=self.settings.help_url)
+            turn.end()
+            return answer
 
-    async def _taken(
-        self, push: OpenPush, message: intake_pb2.PushRequest, *, before: asyncio.Event, passed: asyncio.Event
-    ) -> intake_pb2.PushResponse:
+    async def _taken(self, push: OpenPush, message: intake_pb2.PushRequest, turn: Turn) -> intake_pb2.PushResponse:
         """The answer to a batch that nothing speaks against: what has landed, or what a rehearsal found."""
         granted = await self._granted(push.caller, push.source.source_id)  # a grant may end while a push is open
         batch = await self.workers.columns(
@@ -283,19 +277,19 @@ class IntakeService(intake_pb2_grpc.IntakeServiceServicer):
             if push.is_rehearsal:
                 counts, findings = rehearse(normalised, most=caps.RECEIPT_FINDINGS)
                 return wire.write_rehearsal(batch.sequence, counts, findings)
-            await before.wait()
-            receipt = await self._landed(Arrival(batch, normalised, push.source), passed)
+            await turn.has_come.wait()
+            receipt = await self._landed(Arrival(batch, normalised, push.source), turn)
             findings = await self._findings(receipt, normalised)
             _count(receipt, normalised, push.source)
         return wire.write_receipt(receipt, findings, signature=self.signatures.sign_receipt(receipt, now=self.clock()))
 
-    async def _landed(self, arrival: Arrival, passed: asyncio.Event) -> Receipt:
-        """The receipt, a replay when the same batch has landed meanwhile. Lets the next one of the stream `passed`."""
+    async def _landed(self, arrival: Arrival, turn: Turn) -> Receipt:
+        """The receipt, a replay when the same batch has landed meanwhile. The next one's turn comes when it is put."""
         batch = arrival.batch
         with telemetry.span("intake.land", attributes={"source_id": batch.source_id}) as span:
             traced = replace(batch, traceparent=span.traceparent or batch.traceparent)
             landed = self.committer.put(replace(arrival, batch=traced))
-            passed.set()
+            turn.end()
             receipt = await landed
             span.set(receipt_id=receipt.receipt_id, received=receipt.received, replayed=receipt.replayed)
             return receipt
