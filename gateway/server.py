@@ -77,6 +77,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_SHOWN = (INTAKE, STATUS, FEED, UNITS, STEWARDSHIP, HEALTH, reflection.SERVICE_NAME)  # to whoever asks what is here
+
+
 @asynccontextmanager
 async def running(
     engine: Engine, settings: Settings, *, catalogue: Catalogue, clock: Callable[[], datetime] = utc_now
@@ -109,8 +112,7 @@ async def running(
         stewardship_pb2_grpc.add_StewardshipServiceServicer_to_server(stewards, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         if settings.reflection:
-            names = (INTAKE, STATUS, FEED, UNITS, STEWARDSHIP, HEALTH, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
+            reflection.enable_server_reflection(_SHOWN, server)
         address = _listen(server, settings, certificates)
         await server.start()
         background = [

@@ -9,7 +9,6 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -170,10 +169,6 @@ def by_broker(
         other.stop()
 
 
-@pytest.mark.skipif(
-    version("celery").startswith("5.7."),
-    reason="Airflow's provider of Celery imports what celery 5.7 took away: lock celery below 5.7",
-)
 def test_a_worker_behind_a_broker_does_the_tasks_and_ends_with_its_scheduler(
     by_broker: Airflow, engine: sa.Engine, metadata_url: str
 ) -> None:
