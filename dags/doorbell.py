@@ -14,6 +14,14 @@ from reconciliation.errors import RetryableStoreError
 log = logs.get_logger(__name__)
 
 
+_RESTS = 20  # times as long as a look took: over many records looking is still no more than a twentieth of a core
+
+
+def pause(least_seconds: float, *, took_seconds: float) -> float:
+    """Seconds until the next look, after one that took so long."""
+    return max(least_seconds, _RESTS * took_seconds)
+
+
 class Doorbell:
     """Looks through `watch`, which says which provinces have something to reconcile."""
 

@@ -31,6 +31,9 @@ class BatchesLanded(BaseEventTrigger):
         """Look until cancelled."""
         bell = await asyncio.to_thread(doorbell.on_registry, again_seconds=self.again_seconds)
         while True:
-            if provinces := await asyncio.to_thread(bell.look, time.monotonic()):
+            began = time.monotonic()
+            provinces = await asyncio.to_thread(bell.look, began)
+            wait = doorbell.pause(self.look_seconds, took_seconds=time.monotonic() - began)
+            if provinces:
                 yield TriggerEvent({"provinces": provinces})  # type: ignore[no-untyped-call]
-            await asyncio.sleep(self.look_seconds)
+            await asyncio.sleep(wait)

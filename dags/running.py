@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from observability import logs, metrics, telemetry
+from observability.imports import leave_pandas_out
 from reconciliation.errors import ReconciliationError
 
 SERVICE = "jobs"
@@ -31,21 +32,36 @@ class Settings:
 
     database_url: str
     snapshot_folder: Path
+    snapshots_kept: int  # the newest of each registry
+    snapshot_days: int  # for which any is kept
     model_folder: Path  # of provinces' own linkage models
     trace_file: Path | None
     otlp_endpoint: str | None
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises KeyError with the name of LIENTHONG_DATABASE_URL when it is absent."""
+    """Read the settings.
+
+    Raises KeyError with the name of LIENTHONG_DATABASE_URL when it is absent, ValueError with that of a number that is
+    none, or less than 1.
+    """
     trace_file = environment.get("LIENTHONG_TRACE_FILE")
     return Settings(
         database_url=environment["LIENTHONG_DATABASE_URL"],
         snapshot_folder=Path(environment.get("LIENTHONG_SNAPSHOT_FOLDER", "snapshots")).absolute(),
+        snapshots_kept=_whole(environment, "LIENTHONG_SNAPSHOTS_KEPT", 3),
+        snapshot_days=_whole(environment, "LIENTHONG_SNAPSHOT_DAYS", 7),
         model_folder=Path(environment.get("LIENTHONG_MODEL_FOLDER", "models")).absolute(),
         trace_file=Path(trace_file) if trace_file else None,
         otlp_endpoint=environment.get("LIENTHONG_OTLP_ENDPOINT"),
     )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{name} has to be a whole number of at least 1")
+    return int(text)
 
 
 class JobError(Exception):
@@ -58,6 +74,7 @@ def run(job: str, **arguments: object) -> Any:
     Raises the registry's own errors as they are, and JobError for every other. Whatever it was, the scheduler tries
     again: every job may be run again.
     """
+    leave_pandas_out()
     from reconciliation import jobs  # noqa: PLC0415 - reading a schedule must not load the registry
     from reconciliation.store.engine import connect  # noqa: PLC0415
 

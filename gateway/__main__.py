@@ -3,28 +3,21 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 
 from adapters import catalogue
 from gateway import garbage, handshakes, server, supervising, tls
+from gateway.databases import database
 from gateway.errors import GatewayError
 from gateway.lookups import READERS
-from gateway.settings import Settings, read
+from gateway.settings import Settings, read, unknown
 from observability import logs, telemetry
 from observability.errors import FatalObservabilityError
 from reconciliation.entitlements import TRUST_DOMAIN, read_grants, shipped_source_grants
 from reconciliation.errors import ReconciliationError
-from reconciliation.store import embedded, feed, grants
 from reconciliation.store import engine as engines
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """The URL of the database of `settings`; our own one runs while the context does."""
-    given = {"LIENTHONG_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    with embedded.database_url(settings.data_folder, given) as url:
-        yield url
+from reconciliation.store import feed, grants
 
 
 def prepare(url: str, *, trust_domain: str = TRUST_DOMAIN) -> None:
@@ -45,12 +38,18 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     OSError when it cannot begin.
     """
     logs.configure(service_name="gateway")
+    say_unknown_settings()
     with database(settings) as url:
         prepare(url, trust_domain=settings.trust_domain)
         if settings.processes > 1:
             supervising.supervise(settings, url, announce=announce)
         else:
             serve_on(url, settings, announce=announce)
+
+
+def say_unknown_settings() -> None:
+    """Tell whoever starts us of variables that are no settings: one that is misspelt is not in force."""
+    sys.stderr.writelines(f"{line}\n" for line in unknown())
 
 
 def serve_on(url: str, settings: Settings, *, announce: Callable[[str], None], is_one_of_several: bool = False) -> None:

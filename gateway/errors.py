@@ -107,7 +107,9 @@ class Violation:
 
 
 class GatewayError(Exception):
-    """Base of all. The message holds no personal data."""
+    """Base of all. The message holds no personal data; `vi` is for a person where it is in English alone."""
+
+    vi: str = ""
 
 
 class RejectedCallError(GatewayError):
@@ -138,6 +140,8 @@ class RejectedCallError(GatewayError):
 
 class FatalSettingError(GatewayError):
     """A setting cannot be used: an operator has to correct it before the gateway starts."""
+
+    vi = "Một cài đặt hoặc tùy chọn không dùng được; sửa chỗ nêu dưới đây."
 
     def __init__(self, variable: str, problem: str, *, next_step: str) -> None:
         super().__init__(f"{variable}: {problem} Next: {next_step}")
@@ -188,7 +192,8 @@ def explain(error: BaseException, *, trace_id: str | None = None) -> Explanation
             )
         case RejectedBatchError():
             facts = {"source_id": error.source_id} | ({"place": error.place} if error.place else {})
-            reason, message = Reason(error.reason.value), f"{error.message} Next: {error.next_step}"
+            where = f" ({error.place})" if error.place else ""
+            reason, message = Reason(error.reason.value), f"{error.message}{where}. Next: {error.next_step}"
             return Explanation(reason=reason, message=message, field_path="batch.payload", facts=facts)
         case RejectedRequestError() if error.reason in Reason.__members__:
             reason = Reason(error.reason)
@@ -455,8 +460,9 @@ VERDICTS: dict[Reason, Verdict] = {
         "Kết nối lại sau.", "Connect again later.", retry_seconds=5,
     ),
     Reason.STORE_UNFIT: _unmet(
-        "Cơ sở dữ liệu không đúng phiên bản.", "The database is not of this release.",
-        "Báo người vận hành chạy `lienthong migrate`.", "Tell the operator to run `lienthong migrate`.",
+        "Cơ sở dữ liệu không dùng được với bản phát hành này.", "The database cannot be used by this release.",
+        "Báo người vận hành kiểm tra địa chỉ, thư mục dữ liệu và chạy `lienthong migrate`.",
+        "Tell the operator to look at its address and data folder, and to run `lienthong migrate`.",
     ),
     Reason.INTERNAL_FAULT: Verdict(
         status=StatusCode.INTERNAL,

@@ -137,10 +137,12 @@ def sign(
     now: datetime,
     days: int = MOST_DAYS,
     hosts: Sequence[str] = (),
+    place: str = "CSR",
 ) -> Issued:
     """A certificate of `identity` for the key of a signing request, PEM; of all else in it only its URI is compared.
 
-    Raises FatalCertificateError when the request cannot be used or asks for another identity.
+    `place` names the request in errors. Raises FatalCertificateError when it cannot be used or asks for another
+    identity.
     """
     try:
         asked = x509.load_pem_x509_csr(request)
@@ -150,10 +152,10 @@ def sign(
     except x509.ExtensionNotFound:
         uris = []
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise _unusable_request() from error
+        raise _unusable_request(place) from error
     strong = _strong(key)
     if not is_signed or strong is None:
-        raise _unusable_request()
+        raise _unusable_request(place)
     if uris not in ([], [identity.uri]):
         raise _refused(
             identity.uri,
@@ -438,9 +440,9 @@ def _not_issued(serial: int) -> FatalCertificateError:
     )
 
 
-def _unusable_request() -> FatalCertificateError:
+def _unusable_request(place: str) -> FatalCertificateError:
     return _refused(
-        "CSR",
+        place,
         vi="yêu cầu không đọc được, chữ ký sai, hoặc khóa quá yếu.",
         en="the request cannot be read, is wrongly signed, or has too weak a key.",
         next_vi="Tạo lại yêu cầu với khóa P-256, P-384 hoặc RSA từ 2048 bit.",

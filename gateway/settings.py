@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -11,6 +12,10 @@ from typing import Annotated, Any, get_type_hints
 from gateway.errors import FatalSettingError
 
 PREFIX = "LIENTHONG_"
+# What callers and agents are told by; docs/operating-certificates.md and docs/agent.md.
+OF_OTHERS = frozenset(
+    PREFIX + name for name in ("CLIENT_CERTIFICATE", "CLIENT_KEY", "CLIENT_AUTHORITIES", "AGENT_SETTINGS")
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class ArmedFailpoint:
 
 
 def _whole(text: str, *, least: int = 1) -> int:
+    if not text.removeprefix("-").isdecimal():
+        raise ValueError("must be a whole number")
     number = int(text)
     if number < least:
         raise ValueError(f"must be at least {least}")
@@ -45,7 +52,10 @@ def _whole(text: str, *, least: int = 1) -> int:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number of seconds") from None
     if not 0 < number < 86_400:
         raise ValueError("must be seconds, more than 0 and less than a day")
     return number
@@ -113,8 +123,12 @@ class Settings:
     ] = 1
     reflection: Annotated[bool, Setting("1 lets tools such as grpcurl ask for the services.", _flag)] = False
     push_streams: Annotated[
-        int, Setting("Pushes open at once; one more is refused with STREAMS_EXHAUSTED.", _whole)
-    ] = 64
+        int,
+        Setting(
+            "Pushes open at once, all systems of the provinces and more; one more is refused with STREAMS_EXHAUSTED.",
+            _whole,
+        ),
+    ] = 256
     batches_in_flight: Annotated[
         int, Setting("Unanswered batches of one push; the gateway reads no further.", _whole)
     ] = 4
@@ -227,6 +241,13 @@ class Settings:
     snapshot_folder: Annotated[
         Path, Setting("Where the job publish_snapshot writes; registries download from there.", Path)
     ] = Path("snapshots")
+    snapshots_kept: Annotated[
+        int, Setting("How many snapshots of a registry, the newest, are kept however old they are.", _whole)
+    ] = 3
+    snapshot_days: Annotated[int, Setting("For how many days any snapshot is kept.", _whole)] = 7
+    snapshot_hold_hours: Annotated[
+        int, Setting("For how long a snapshot is kept once a registry last asked for it or for a piece of it.", _whole)
+    ] = 24
     model_folder: Annotated[
         Path,
         Setting(
@@ -339,6 +360,22 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)
 
 
+def unknown(environment: Mapping[str, str] | None = None) -> list[str]:
+    """What to say of each variable of `environment` that looks like a setting and is none: it changes nothing."""
+    given = os.environ if environment is None else environment
+    known = sorted(OF_OTHERS | {variable for _, variable, _ in _declared()})
+    endings = [one.removeprefix(PREFIX) for one in known]
+    said = []
+    for name in sorted(name for name in given if name.startswith(PREFIX) and name not in known):
+        alike = [one for one in known if one.startswith(name)]
+        alike += [PREFIX + one for one in get_close_matches(name.removeprefix(PREFIX), endings, n=1)]
+        vi, en = (f"; ý là {alike[0]}?", f" Is {alike[0]} meant?") if alike else ("", "")
+        said.append(
+            f"{name}: không có cài đặt này{vi} · is no setting and does nothing.{en} Next: see docs/settings.md."
+        )
+    return said
+
+
 def passed_on(changed: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with some settings (field: text) changed, for a process that it starts."""
     return os.environ | {PREFIX + name.upper(): text for name, text in changed.items()}
@@ -349,7 +386,8 @@ def as_markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Written by `python -m gateway.settings > docs/settings.md`; a test compares. Read once, at start.",
+        "Written by `python -m gateway.settings > docs/settings.md`; a test compares. Read once, at start. A variable",
+        "named `LIENTHONG_…` that is no setting does nothing: the start says so, and `lienthong doctor` is not well.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",

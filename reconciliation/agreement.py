@@ -103,10 +103,13 @@ def mark_known(engine: Engine, judgement_id: int, *, by: str, now: datetime) -> 
         second_reviews.mark_known(connection, judgement_id, by=by, now=now)
 
 
-def agreements(engine: Engine) -> list[Agreement]:
-    """How each steward's answers compare, by name. A known answer counts for who was asked it, not for who gave it."""
+def agreements(engine: Engine, *, seen_by: Steward | None = None) -> list[Agreement]:
+    """How each steward's answers compare, by name, on all cases or those that `seen_by` sees.
+
+    A known answer counts for who was asked it, not for who gave it.
+    """
     with transaction(engine) as connection:
-        pairs = second_reviews.pairs(connection)
+        pairs = second_reviews.pairs(connection, seen_by)
     stewards = sorted({name for pair in pairs for name in (pair.first, pair.reviewer)})
     return [_agreement(name, pairs) for name in stewards]
 

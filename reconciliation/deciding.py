@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from reconciliation.linkage import Linkage, compared_sql
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, Pool, pooled
-from reconciliation.weights import Model
+from reconciliation.weights import Mates, Model, placed
 
 PAIRS = pa.schema(
     [pa.field("left_key", pa.string(), nullable=False), pa.field("right_key", pa.string(), nullable=False)]
@@ -88,10 +88,7 @@ def link_pool(
     """What `link` says of a pool whose pairs are compared already."""
     connection, linkage = pool.connection, pool.linkage
     scored = score(connection, linkage, model=model, must_link=must_link, cannot_link=cannot_link, standing=standing)
-    numbers = NUMBERS.empty_table()
-    if linkage.numbers is not None:
-        numbers = connection.sql(linkage.numbers).to_arrow_table().cast(NUMBERS)
-    return conclude(scored, numbers=numbers, blocks=pool.blocks, model=model, linkage=linkage)
+    return conclude(scored, numbers=numbers_of(connection, linkage), blocks=pool.blocks, model=model, linkage=linkage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +132,7 @@ def conclude(
     scored: Scored, *, numbers: pa.Table, blocks: pa.Table, model: Model, linkage: Linkage = PERSONS
 ) -> Linked:
     """What the weights of all pairs of a pool come to. `numbers` is NUMBERS, `blocks` blocking.BLOCKS."""
+    model = placed(model, mates_of(numbers))
     found, keys = scored.found, scored.keys
     vetoed = found.filter(pc.greater(found["veto"], 0))
     kept = pc.or_(pc.greater_equal(found["weight"], model.lower), _is_equal_number(found, linkage))
@@ -146,6 +144,20 @@ def conclude(
         numbers=numbers,
         blocks=blocks,
     )
+
+
+def mates_of(numbers: pa.Table) -> Mates:
+    """How many records state the same one of `numbers` (NUMBERS) as another."""
+    bearers = numbers.group_by("personal_number").aggregate([([], "count_all")])["count_all"]
+    mated = pc.sum(bearers.filter(pc.greater(bearers, 1))).as_py() or 0
+    return Mates(stating=numbers.num_rows, mated=mated)
+
+
+def numbers_of(connection: duckdb.DuckDBPyConnection, linkage: Linkage) -> pa.Table:
+    """NUMBERS of `candidates`; none where the linkage names none."""
+    if linkage.numbers is None:
+        return NUMBERS.empty_table()
+    return connection.sql(linkage.numbers).to_arrow_table().cast(NUMBERS)
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, name: str, pairs: pa.Table | None) -> None:

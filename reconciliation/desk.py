@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciliation.model import Case, CaseKind, Judgement, TouchKind
+from reconciliation.model import Case, CaseKind, Decision, Judgement, TouchKind
 
 LEASE = timedelta(minutes=10)  # how long a case is somebody's without a sign of life
 UNDO = timedelta(seconds=30)  # how long a judgement can be undone before anything comes of it
@@ -67,7 +67,8 @@ class Held:
     case: Case
     lease: Lease
     version: str
-    needs_second: bool  # whether every decision on it takes a second person; single decisions may besides
+    needs_second: bool  # whether every decision on it takes a second person
+    second: frozenset[Decision]  # those that do; to name a unit of another province does besides
 
 
 @dataclass(frozen=True, kw_only=True)

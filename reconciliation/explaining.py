@@ -1,10 +1,11 @@
 """A decision ──► a plain sentence, Vietnamese and English. Says levels and weights, never a person's data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciliation.linkage import Linkage
+from reconciliation.numerals import ENGLISH, VIETNAMESE, Numerals
 from reconciliation.persons import PERSONS
 from reconciliation.weights import Model
 
@@ -26,16 +27,22 @@ def explain(decision: Mapping[str, Any], *, model: Model, linkage: Linkage = PER
         if level.name == decision["levels"][comparison.name]
     ]
     reached.sort(key=lambda part: -abs(part[0]))
-    evidence_vi = "; ".join(f"{level.vi} {weight:+.1f}" for weight, level in reached)
-    evidence_en = "; ".join(f"{level.en} {weight:+.1f}" for weight, level in reached)
     vi, en = _verdict(decision, linkage)
-    total = f"{decision['weight']:.1f}"
+    said_vi = _said(decision["weight"], [(level.vi, weight) for weight, level in reached], model, VIETNAMESE)
+    said_en = _said(decision["weight"], [(level.en, weight) for weight, level in reached], model, ENGLISH)
     return Explanation(
-        vi=f"{vi}. Trọng số {total} (nối từ {model.upper:.1f}, xem xét từ {model.lower:.1f}): {evidence_vi}; "
-        f"xuất phát {model.base:+.1f}.",
-        en=f"{en}. Weight {total} (linked from {model.upper:.1f}, a case from {model.lower:.1f}): {evidence_en}; "
-        f"to begin with {model.base:+.1f}.",
+        vi="{}. Trọng số {} (ghép từ {}, xem xét từ {}): {}; trước khi so sánh {}.".format(vi, *said_vi),
+        en="{}. Weight {} (linked from {}, a case from {}): {}; before anything is compared {}.".format(en, *said_en),
     )
+
+
+def _said(
+    weight: float, reached: Sequence[tuple[str, float]], model: Model, numerals: Numerals
+) -> tuple[str, str, str, str, str]:
+    """The weight, the upper and the lower threshold, the evidence and the beginning, in one language's numerals."""
+    total, upper, lower = (numerals.tenth(one) for one in (weight, model.upper, model.lower))
+    evidence = "; ".join(f"{words} {numerals.figure(part, '+.1f')}" for words, part in reached)
+    return total, upper, lower, evidence, numerals.figure(model.base, "+.1f")
 
 
 def _verdict(decision: Mapping[str, Any], linkage: Linkage) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def start(engine: Engine, judgement_id: int, *, steward: Steward, typed_count: i
             reason=judgement.reason,
             now=now,
         )
-        return _found(connection, work_id)
+        return _found(connection, work_id, now=now)
 
 
 def approve(engine: Engine, work_id: int, *, steward: Steward, now: datetime) -> Work:
@@ -67,7 +67,7 @@ def approve(engine: Engine, work_id: int, *, steward: Steward, now: datetime) ->
     """
     with transaction(engine) as connection:
         works.lock(connection, work_id)
-        found = _found(connection, work_id)
+        found = _found(connection, work_id, now=now)
         is_own = found.steward.casefold() == steward.name.strip().casefold()
         if is_own or not steward.may_approve or not found.needs_second:
             raise RejectedRequestError(
@@ -76,7 +76,7 @@ def approve(engine: Engine, work_id: int, *, steward: Steward, now: datetime) ->
                 next_step="ask a colleague.",
             )
         works.approve(connection, work_id, approver=steward.name, now=now)
-        return _found(connection, work_id)
+        return _found(connection, work_id, now=now)
 
 
 def run(engine: Engine, work_id: int, *, now: datetime) -> Work:
@@ -86,7 +86,7 @@ def run(engine: Engine, work_id: int, *, now: datetime) -> Work:
     """
     while run_some(engine, work_id=work_id, now=now):
         pass
-    return find(engine, work_id)
+    return find(engine, work_id, now=now)
 
 
 def run_some(engine: Engine, *, work_id: int | None = None, now: datetime) -> int:
@@ -119,7 +119,7 @@ def reverse(
     reason = turns.checked_words(OtherReason.REVERSE, reason_code, reason)
     with transaction(engine) as connection:
         works.lock(connection, work_id)
-        found = _found(connection, work_id)
+        found = _found(connection, work_id, now=now)
         if found.reverses is not None or works.is_reversed(connection, work_id):
             raise RejectedRequestError(
                 "DECISION_INVALID", f"Work {work_id} is taken back already, or takes one back.", next_step="look at it."
@@ -127,19 +127,21 @@ def reverse(
         made = works.start_reversal(
             connection, found, steward=steward.name, reason_code=reason_code, reason=reason, now=now
         )
-        return _found(connection, made)
+        return _found(connection, made, now=now)
 
 
-def find(engine: Engine, work_id: int) -> Work:
+def find(engine: Engine, work_id: int, *, now: datetime) -> Work:
     """A work and how far it is. Raises RejectedRequestError WORK_UNKNOWN."""
     with transaction(engine) as connection:
-        return _found(connection, work_id)
+        return _found(connection, work_id, now=now)
 
 
-def newest(engine: Engine, *, limit: int = 50) -> list[Work]:
-    """The works started last, the newest first."""
+def newest(
+    engine: Engine, steward: Steward | None = None, *, before: int | None = None, limit: int = 50, now: datetime
+) -> list[Work]:
+    """The works started last, the newest first: all, or those on judgements that the steward sees; before that one."""
     with transaction(engine) as connection:
-        return works.newest(connection, limit=limit)
+        return works.newest(connection, steward, before=before, limit=limit, now=now)
 
 
 def items(engine: Engine, work_id: int, *, after: int = 0, limit: int = 200) -> list[WorkItem]:
@@ -160,7 +162,7 @@ def check(engine: Engine, work_id: int, case_id: int, *, is_right: bool, steward
     Raises RejectedRequestError WORK_UNKNOWN, or DECISION_INVALID: one's own work, or a case it has not decided.
     """
     with transaction(engine) as connection:
-        found = _found(connection, work_id)
+        found = _found(connection, work_id, now=now)
         is_own = found.steward.casefold() == steward.name.casefold()
         if is_own or works.judgement_of(connection, work_id, case_id) is None:
             raise RejectedRequestError(
@@ -215,7 +217,7 @@ def _standing(connection: Connection, judgement_id: int, steward: Steward) -> tu
 
 def _do(connection: Connection, work_id: int, case_id: int, value: str | None, version: str, *, now: datetime) -> int:
     """The judgement on one case of a work, or its reversal. Raises RejectedRequestError with why it is left alone."""
-    found = _found(connection, work_id)
+    found = _found(connection, work_id, now=now)
     if found.reverses is not None:
         judged = works.judgement_of(connection, found.reverses, case_id)
         reversal = review.reverse_within(
@@ -247,8 +249,8 @@ def _do(connection: Connection, work_id: int, case_id: int, value: str | None, v
     return judgement.judgement_id
 
 
-def _found(connection: Connection, work_id: int) -> Work:
-    found = works.find(connection, work_id)
+def _found(connection: Connection, work_id: int, *, now: datetime) -> Work:
+    found = works.find(connection, work_id, now=now)
     if found is None:
         raise RejectedRequestError("WORK_UNKNOWN", f"There is no work {work_id}.", next_step="list the works.")
     return found

@@ -5,7 +5,7 @@ is linked and hold until it is linked again: decision 10 says why. All else is o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from reconciliation.blocking import BLOCKS, TOUCHED_PAIRS_SQL, postings_sql
 from reconciliation.candidates import ANY
-from reconciliation.deciding import NUMBERS, PAIRS, Linked, Scored, conclude, score
+from reconciliation.deciding import NUMBERS, PAIRS, Linked, Scored, conclude, mates_of, numbers_of, score
 from reconciliation.indexing import index, stated, unsigned
 from reconciliation.linkage import Linkage
 from reconciliation.nearby import HELD_PAIRS, JUDGED, PARTED, Delta, Held, Judged, Nearby, find_nearby
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, compare, connect, pooled
-from reconciliation.weights import Model
+from reconciliation.weights import Mates, Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class Upkeep:
     gone: pa.Array  # keys of records that are held and stand no more
     pairs: pa.Table  # HELD_PAIRS: all where the run was whole, else those that are new or other
     unpaired: pa.Table  # PAIRS that are held no more
+    mates: Mates | None = None  # of the whole pool; None where only what changed was looked at
 
     @property
     def is_whole(self) -> bool:
@@ -92,9 +93,9 @@ def renew(
     pairs = _pairs_after(held.postings.pairs(), upkeep)
     numbers = _numbers(known, delta, upkeep.indexed)
     linked = conclude(
-        _scored_of(pairs, judged, linkage), numbers=numbers, blocks=_NO_BLOCKS, model=model, linkage=linkage
+        scored_of(pairs, judged, linkage), numbers=numbers, blocks=_NO_BLOCKS, model=model, linkage=linkage
     )
-    return Renewed(linked=linked, upkeep=upkeep)
+    return Renewed(linked=linked, upkeep=replace(upkeep, mates=mates_of(numbers)))
 
 
 def link_whole(
@@ -109,9 +110,7 @@ def link_whole(
     """Link all records; names are as frequent as `tallies` say, where they are given, else as they are in the pool."""
     with pooled(records, linkage=linkage, tallies=tallies, effort=effort) as pool:
         scored = _scored(pool.connection, linkage, model, judged)
-        numbers = NUMBERS.empty_table()
-        if linkage.numbers is not None:
-            numbers = pool.connection.sql(linkage.numbers).to_arrow_table().cast(NUMBERS)
+        numbers = numbers_of(pool.connection, linkage)
         digests = stated(pool.connection, records, linkage)
         indexed = index(pool.connection, linkage, digests)
         linked = conclude(scored, numbers=numbers, blocks=pool.blocks, model=model, linkage=linkage)
@@ -123,6 +122,7 @@ def link_whole(
             gone=pa.array([], pa.string()),
             pairs=held_pairs(scored, linkage),
             unpaired=PAIRS.empty_table(),
+            mates=mates_of(numbers),
         )
         return Renewed(linked=linked, upkeep=upkeep)
 
@@ -159,8 +159,7 @@ def link_delta(
             connection.execute("pragma disable_optimizer")
         nearby = find_nearby(connection, held=held, delta=delta, judged=judged, linkage=linkage)
         linkage.derive(connection, beside(nearby.around))
-        asked = connection.sql(_asked_sql(linkage)).to_arrow_table()
-        linkage.count_by(connection, postings.tallies(asked), homes=nearby.homes)
+        linkage.count_by(connection, postings.tallies(asked(connection, linkage)), homes=nearby.homes)
         _share_homes(connection, linkage, nearby, delta)
         _compare_touched(connection, linkage, nearby, effort)
         fresh = held_pairs(_scored(connection, linkage, model, judged), linkage)
@@ -183,14 +182,16 @@ _NONE = ord("a")  # the letter of the level "not comparable"; the first level is
 _NO_BLOCKS = BLOCKS.empty_table()
 
 
-def _asked_sql(linkage: Linkage) -> str:
+def asked(connection: duckdb.DuckDBPyConnection, linkage: Linkage) -> pa.Table:
+    """Kind and key of every tally that the records in `derived` are counted by."""
     kinds = [
         f"select '{kind}' as kind, {kind} as key from derived where {kind} is not null" for kind in linkage.tallied
     ]
     if linkage.word:
         kinds.append(f"select '{linkage.word}' as kind, hash(unnest(words)) as key from derived")
         kinds.append(f"select '{linkage.word}' as kind, {ANY}::ubigint as key")
-    return " union ".join(kinds) or "select '' as kind, 0::ubigint as key where false"
+    query = " union ".join(kinds) or "select '' as kind, 0::ubigint as key where false"
+    return connection.sql(query).to_arrow_table()
 
 
 def _share_homes(connection: duckdb.DuckDBPyConnection, linkage: Linkage, nearby: Nearby, delta: Delta) -> None:
@@ -280,8 +281,8 @@ def _without(pairs: pa.Table, others: pa.Table) -> pa.Table:
     return pairs.join(others.select(PAIRS.names), PAIRS.names, join_type="left anti").cast(pairs.schema)
 
 
-def _scored_of(pairs: pa.Table, judged: Judged, linkage: Linkage) -> Scored:
-    """Weighed pairs from what is held of them; `keys` are those of the records they name."""
+def scored_of(pairs: pa.Table, judged: Judged, linkage: Linkage) -> Scored:
+    """HELD_PAIRS as they were weighed; `keys` are those of the records they name."""
     named = pa.chunked_array([*pairs["left_key"].chunks, *pairs["right_key"].chunks], pa.string())
     keys = pc.unique(named).sort()
     standing = pairs.select(PAIRS.names).append_column("place", pa.array(np.arange(pairs.num_rows)))

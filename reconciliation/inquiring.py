@@ -117,6 +117,7 @@ def match_with(connection: Connection, record: pa.Table, asking: Matcher, *, pro
         [Neighbour(**vars(one)) for one in answer.found],
         tallies={kind: {unsigned(key): of for key, of in one.items()} for kind, one in answer.tallies.items()},
         home_size=answer.home_size,
+        mates=answer.mates,
     )
 
 

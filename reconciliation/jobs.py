@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from adapters.catalogue import load as load_catalogue
 from adapters.reference.unit_events import Event
 from adapters.reference.units import units_on
 from observability import logs, telemetry
-from reconciliation import review, snapshots, weekly
+from reconciliation import review, snapshot_keeping, snapshots, weekly
 from reconciliation.directory import directory, of_province
 from reconciliation.entitlements import read_grants
 from reconciliation.errors import ReconciliationError, RetryableStoreError
@@ -34,6 +35,7 @@ from reconciliation.store import (
     rehearsals,
     scoreboard,
     set_aside,
+    statistics,
     stuck,
     unit_events,
 )
@@ -47,6 +49,7 @@ log = logs.get_logger(__name__)
 Counts = dict[str, int]
 
 FEED_DAYS = 90  # for how long the feed keeps what everybody has acknowledged, so that it can be replayed
+_MUCH_PLACED = 0.1  # of a province's records in one run: it is new, or all its units are
 _MOST_LINKS_LOST = 0.005  # of the links; a new model that parts more people than this is looked at first
 
 _again = tenacity.retry(
@@ -106,6 +109,8 @@ def reconcile_records(
             counts["set_aside"] = broken
         counts |= reconciling.write(connection, result, province_code=province_code, now=now)
         set_aside.close(connection, province_code=province_code, now=now)
+    records = sum(table.num_rows for table in standing.heads.values())
+    statistics.renew(engine, is_province_new=counts["placements"] > _MUCH_PLACED * records)
     reconciling.note_run(engine, job="reconcile_records", province_code=province_code, counts=counts, now=now)
     return counts
 
@@ -324,4 +329,24 @@ def purge_feed(
     counts = {"changes": done.changes, "purged_upto": done.purged_upto, "expired": len(done.expired)}
     counts |= {f"behind.{one.consumer_id}": one.behind for one in feed_keeping.following(engine)}
     reconciling.note_run(engine, job="purge_feed", province_code=None, counts=counts, now=now)
+    return counts
+
+
+@_again
+def purge_snapshots(
+    engine: Engine,
+    *,
+    folder: Path,
+    now: datetime,
+    newest: int = snapshot_keeping.NEWEST,
+    keep_days: int = snapshot_keeping.DAYS,
+    by: str = "purge_snapshots",
+) -> Counts:
+    """Let go the snapshots below `folder` that are old, not among the newest, and read by nobody; see snapshot_keeping.
+
+    Counts what stands and what went, of all registries together.
+    """
+    done = snapshot_keeping.clear(engine, folder, newest=newest, keep=timedelta(days=keep_days), now=now, by=by)
+    counts = asdict(done)
+    reconciling.note_run(engine, job="purge_snapshots", province_code=None, counts=counts, now=now)
     return counts

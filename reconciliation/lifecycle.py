@@ -103,6 +103,25 @@ LOCAL = frozenset({State.AWAITING_MATCH, State.AWAITING_STEWARD})
 PENDING = _HELD | KEPT_BACK | {State.AWAITING_RECONCILIATION}
 
 
+# What each is called in a line for a person.
+IN_VIETNAMESE: Mapping[State, str] = MappingProxyType(
+    {
+        State.AWAITING_RECONCILIATION: "chờ đối soát",
+        State.AWAITING_PREDECESSOR: "chờ phiên bản trước",
+        State.AWAITING_SIGNATURE: "chờ ký số",
+        State.AWAITING_UNIT: "chờ xác minh đơn vị",
+        State.AWAITING_MATCH: "chờ kết luận trùng",
+        State.AWAITING_STEWARD: "chờ cán bộ quyết định",
+        State.AWAITING_PULL: "chờ cơ sở dữ liệu quốc gia nhận",
+        State.AWAITING_OUTCOME: "chờ kết quả áp dụng",
+        State.APPLIED: "đã áp dụng",
+        State.REFUSED: "bị từ chối",
+        State.SUPERSEDED: "đã có bản mới hơn",
+        State.WITHDRAWN: "đã rút",
+    }
+)
+
+
 def may_come_from(state: State) -> frozenset[State]:
     """The states from which a move to `state` is legal."""
     ended = {State.AWAITING_RECONCILIATION: REOPENED, State.WITHDRAWN: RECALLED}.get(state, frozenset())

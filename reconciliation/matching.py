@@ -23,7 +23,7 @@ from reconciliation.explaining import explain
 from reconciliation.indexing import compared_columns
 from reconciliation.linkage import Linkage
 from reconciliation.persons import PERSONS
-from reconciliation.weights import Model
+from reconciliation.weights import Mates, Model, placed
 
 _LISTED = "[]"  # how a type of many values ends
 _HASH = "UBIGINT"
@@ -173,8 +173,12 @@ def match(
     *,
     tallies: Mapping[str, Mapping[int, int]],
     home_size: int | None,
+    mates: Mates,
 ) -> list[Match]:
-    """Every neighbour weighed, the heaviest first. `tallies` are those the record asked for, by kind and key."""
+    """Every neighbour weighed, the heaviest first.
+
+    `tallies` are those the record asked for, by kind and key; `mates` those of its pool when it was last linked.
+    """
     if not neighbours:
         return []
     linkage = matcher.linkage
@@ -198,8 +202,9 @@ def match(
         columns[table, name] = _column([one.shared for one in neighbours], "INTEGER")
     levels = np.stack([_levels(tried, columns, len(beside)) for tried in matcher.comparisons], axis=1)
     vetoes = _first(matcher.vetoes, columns, np.arange(len(beside)))
+    model = placed(matcher.model, mates)
     found = [
-        _match(matcher, neighbour, reached.tolist(), int(veto))
+        _match(matcher, model, neighbour, reached.tolist(), int(veto))
         for neighbour, reached, veto in zip(neighbours, levels, vetoes, strict=True)
     ]
     return sorted(found, key=lambda one: (-one.weight, one.record_key))
@@ -243,8 +248,8 @@ def _first(
     return found
 
 
-def _match(matcher: Matcher, neighbour: Neighbour, levels: list[int], veto: int) -> Match:
-    linkage, model = matcher.linkage, matcher.model
+def _match(matcher: Matcher, model: Model, neighbour: Neighbour, levels: list[int], veto: int) -> Match:
+    linkage = matcher.linkage
     total = Decimal(repr(model.base)) + sum(
         (weights[level] for weights, level in zip(matcher.weights, levels, strict=True)), Decimal(0)
     )
@@ -277,10 +282,11 @@ def _match(matcher: Matcher, neighbour: Neighbour, levels: list[int], veto: int)
 
 
 def _decided(weight: float, model: Model, *, is_vetoed: bool, is_equal: bool) -> tuple[str, str]:
-    if is_vetoed:
+    is_doubtful = weight >= model.lower
+    if is_vetoed and (is_doubtful or is_equal):
         return "case", "veto"
     if weight >= model.upper:
         return "link", "weight"
-    if weight >= model.lower:
+    if is_doubtful:
         return "case", "weight"
     return ("case", "number") if is_equal else ("apart", "weight")

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import pyarrow as pa
 
 from adapters.canonical import RecordKind
+
+G = TypeVar("G")  # a sort of grant
 
 
 class BatchFormat(StrEnum):
@@ -252,99 +255,58 @@ class Grant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceGrant:
-    """What one source may send: of which kind, about the people of which current provinces, and who may speak for it.
+class Granted:
+    """Why somebody may do something, by which law, and from when; `granted_until` is the last day, None is no end."""
 
-    `granted_until` is the last day; None is without an end.
-    """
+    purpose: str
+    legal_reference: str
+    granted_from: date
+    granted_until: date | None = None
+
+    def holds(self, on: date) -> bool:
+        """Whether it is a grant on that day."""
+        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceGrant(Granted):
+    """What one source may send: of which kind, about the people of which current provinces, and who speaks for it."""
 
     source_id: str
     kind: RecordKind
     province_codes: tuple[str, ...]
     identity_uris: tuple[str, ...]
     signature_required: bool
-    purpose: str
-    legal_reference: str
-    granted_from: date
-    granted_until: date | None = None
-
-    def holds(self, on: date) -> bool:
-        """Whether it is a grant on that day."""
-        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrantEntry:
-    """One line of a source's history of grants: who granted or revoked what, and when."""
-
-    entry_id: int
-    grant: SourceGrant
-    is_revoked: bool
-    recorded_at: datetime
-    recorded_by: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortalGrant:
-    """Which updates a portal of citizens may ask about: of which kinds, in which provinces (none: all), and how.
-
-    `granted_until` is the last day; None is without an end.
-    """
+class PortalGrant(Granted):
+    """Which updates a portal of citizens may ask about: of which kinds, in which provinces (none: all), and how."""
 
     portal_id: str
     kinds: tuple[RecordKind, ...]
     province_codes: tuple[str, ...]
     identity_uris: tuple[str, ...]
     by_record: bool
-    purpose: str
-    legal_reference: str
-    granted_from: date
-    granted_until: date | None = None
-
-    def holds(self, on: date) -> bool:
-        """Whether it is a grant on that day."""
-        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PortalGrantEntry:
-    """One line of a portal's history of grants: who granted or revoked what, and when."""
-
-    entry_id: int
-    grant: PortalGrant
-    is_revoked: bool
-    recorded_at: datetime
-    recorded_by: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StewardGrant:
-    """On what a steward may decide: in which provinces (none: all), which kinds of case (none: all), and how shown.
-
-    `granted_until` is the last day; None is without an end.
-    """
+class StewardGrant(Granted):
+    """On what a steward may decide: in which provinces (none: all), which kinds of case (none: all), and how shown."""
 
     steward: str
     identity_uris: tuple[str, ...]
     province_codes: tuple[str, ...]
     kinds: tuple["CaseKind", ...]
     may_approve: bool
-    purpose: str
-    legal_reference: str
-    granted_from: date
-    granted_until: date | None = None
-
-    def holds(self, on: date) -> bool:
-        """Whether it is a grant on that day."""
-        return self.granted_from <= on and (self.granted_until is None or on <= self.granted_until)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StewardGrantEntry:
-    """One line of a steward's history of grants: who granted or revoked what, and when."""
+class GrantEntry(Generic[G]):
+    """One line of somebody's history of grants: who granted or revoked what, and when."""
 
     entry_id: int
-    grant: StewardGrant
+    grant: G
     is_revoked: bool
     recorded_at: datetime
     recorded_by: str

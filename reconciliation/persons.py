@@ -88,6 +88,17 @@ VETOES: tuple[Veto, ...] = (
         en="given name one letter apart, and too few records yet to tell a slip from another name",
         parts=False,  # too little is known to join them, and as little to keep them apart
     ),
+    # Of a name that nobody else here bears nobody knows yet how many do.
+    Veto(
+        name="unknown_rarity",
+        when="l.birth_year = r.birth_year and not (l.is_many or r.is_many) "
+        "and not coalesce(l.birth_date = r.birth_date, false) "
+        "and not coalesce(l.cmnd = r.cmnd, false) and not coalesce(l.hamlet = r.hamlet, false) "
+        f"and not coalesce({_ONE_FAMILY}, false) and {_NO_NUMBER_AGREES}",
+        vi="không trùng ngày sinh, số, thôn hay gia đình, còn quá ít hồ sơ để biết họ tên này có hiếm không",
+        en="no equal birth date, number, hamlet or family, and too few records yet to tell whether the name is rare",
+        parts=False,
+    ),
     Veto(
         name="generations",
         when="abs(l.birth_year - r.birth_year) > 12 and not coalesce(l.birth_month = r.birth_month "

@@ -67,7 +67,8 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     renewed = renew(pool, standing.linkage, model=model, judged=_bound(standing, joined, parted))
     linked = renewed.linked
     clustered = _clustered(standing, pool, linked)
-    facts = _facts(pool, clustered, standing.deaths, placed, standing.citizens)
+    numbered = number_books(placed[RecordKind.PERSON], placed[RecordKind.INSURANCE], clustered.assignment)
+    facts = _facts(pool, clustered, numbered, standing=standing, placed=placed)
     raised = [
         detecting.conflicts(facts, standing.elsewhere),
         corrections.corrections(placed[RecordKind.PERSON], clustered.assignment, standing.citizens),
@@ -87,6 +88,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
         standing=standing,
         assignment=clustered.assignment,
         identities=identities,
+        numbered=numbered,
         overrides=overrides,
     )
     rekeyed = rekeying.moved(identities, standing.identities)
@@ -232,9 +234,10 @@ def _hamlets(placed: Mapping[RecordKind, pa.Table]) -> pa.Table:
 def _facts(
     pool: pa.Table,
     clustered: Clustered,
-    deaths: pa.Table,
+    numbered: pa.Table,
+    *,
+    standing: Standing,
     placed: Mapping[RecordKind, pa.Table],
-    citizens: frozenset[str],
 ) -> pa.Table:
     folded = name_words(pool["full_name"].combine_chunks())["bare"]
     return select(
@@ -242,10 +245,10 @@ def _facts(
         FACTS,
         pool=pool.append_column("tokens", folded),
         assignment=clustered.assignment,
-        deaths=deaths,
-        citizens=corrections.split(placed[RecordKind.PERSON], citizens)[1].select(["record_key"]),
+        deaths=standing.deaths,
+        citizens=corrections.split(placed[RecordKind.PERSON], standing.citizens)[1].select(["record_key"]),
         insured=placed[RecordKind.INSURANCE].select(["record_key", "scheme", "valid_from", "valid_to"]),
-        books=number_books(placed[RecordKind.PERSON], placed[RecordKind.INSURANCE], clustered.assignment),
+        books=numbered,
     )
 
 

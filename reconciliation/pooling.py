@@ -24,7 +24,7 @@ class Effort:
 
     threads: int = 2
     memory_megabytes: int = 768
-    pairs_at_a_time: int = 1_000_000
+    pairs_at_a_time: int = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +87,27 @@ def compare(
     *,
     pairs_sql: str = PAIRS_SQL,
 ) -> None:
-    """Create `compared` of all pairs of `postings`, or of those that `pairs_sql` makes."""
-    pairs = pc.sum(blocks["pairs"]).as_py() or 0
-    parts = 1 + pairs // effort.pairs_at_a_time
-    query = compared_sql(linkage, pairs_sql)
+    """Create `compared` of all pairs of `postings`, or of those that `pairs_sql` makes.
+
+    Pairs are listed before any is compared: only so the engine knows how few they are beside the records, and keeps
+    them at hand while it reads the records, not the other way round.
+    """
+    most = effort.pairs_at_a_time
+    parts = 1 + (pc.sum(blocks["pairs"]).as_py() or 0) // most
     for part in range(parts):
-        verb = "insert into compared" if part else "create temp table compared as"
-        connection.execute(f"{verb} {query}", {"parts": parts, "part": part})
+        _put(connection, "listed", pairs_sql, is_first=part == 0, parts=parts, part=part)
+    pairs = connection.sql("select count(*) from listed").fetchall()[0][0]
+    for first in range(0, max(pairs, 1), most):
+        if pairs > most:
+            some = f"from listed where rowid between {first} and {first + most - 1}"
+            connection.execute(f"create or replace temp table portion as {some}")
+        query = compared_sql(linkage, "from portion" if pairs > most else "from listed")
+        _put(connection, "compared", query, is_first=first == 0)
+    for table in ("listed", "portion"):
+        connection.execute(f"drop table if exists {table}")
+
+
+def _put(connection: duckdb.DuckDBPyConnection, table: str, query: str, *, is_first: bool, **parameters: int) -> None:
+    """Create the table of the query's rows, or put them into it."""
+    verb = f"create temp table {table} as" if is_first else f"insert into {table}"
+    connection.execute(f"{verb} {query}", parameters)

@@ -19,7 +19,7 @@ from reconciliation.model import Case, CaseKind, Decision, Judgement
 from reconciliation.reasons import OTHER, UNDONE, VOID, OtherReason
 from reconciliation.store import cases, judgements, judging, reviewing, set_aside, unit_events, unsigned
 from reconciliation.store.engine import Connection, Engine, transaction
-from reconciliation.turns import case_unknown, checked_words, is_risky, require_lease, require_undecided
+from reconciliation.turns import case_unknown, checked_words, require_lease, require_undecided, risky
 
 DECISIONS: Mapping[CaseKind, frozenset[Decision]] = MappingProxyType(
     {
@@ -85,7 +85,7 @@ def judge(
     `reason` are free words, which go with the reason code OTHER alone. Whoever holds the case gives the lease's token
     and the version they saw; `undo` is how long nothing comes of the judgement. The same decision by the same steward
     with the same token is the same judgement, however often it is sent.
-    On a case of NEEDS_APPROVAL, and where `is_risky`, it is a proposal: nothing happens until another steward approves.
+    On a case of NEEDS_APPROVAL, and where it is turns.risky, it is a proposal: nothing happens until another approves.
     Raises RejectedRequestError CASE_UNKNOWN, LEASE_LOST, CASE_CHANGED (the records are not those of
     `version`), REASON_INVALID or DECISION_INVALID (it does not fit the case, or the records have changed since), and
     CaseTakenError CASE_DECIDED or CASE_HELD, with who was first, when, and what the case waits for now.
@@ -152,7 +152,8 @@ def judge_within(
     units = unit_events.read_tables(connection)
     value = _checked(case, said.decision, said.value, on=now, units=units)
     is_abroad = said.decision is Decision.UNIT and _province(str(value), on=now, units=units) != case.province_code
-    is_grave = is_abroad or case.kind in NEEDS_APPROVAL or is_risky(connection, case, said.decision, said.steward)
+    is_risky = said.decision in risky(connection, case, {said.decision}, steward=said.steward)
+    is_grave = is_abroad or case.kind in NEEDS_APPROVAL or is_risky
     judgement = judgements.append(
         connection,
         fingerprint=case.fingerprint,
@@ -243,11 +244,7 @@ def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -
     """
     steward = steward.strip()
     with transaction(engine) as connection:
-        proposed, case = _proposal(connection, judgement_id)
-        if proposed.steward.casefold() == steward.casefold() or not steward:
-            raise _invalid(
-                f"Judgement {judgement_id} needs another person than {proposed.steward}.", "ask a colleague."
-            )
+        proposed, case = _proposal(connection, judgement_id, second=steward)
         seen = proposed.case_version
         is_same = seen is None or seen == reviewing.version(connection, case.case_id)
         if not is_same or not cases.is_raised(connection, case.case_id):
@@ -259,8 +256,23 @@ def approve(engine: Engine, judgement_id: int, *, steward: str, now: datetime) -
         return judgement
 
 
-def _proposal(connection: Connection, judgement_id: int) -> tuple[Judgement, Case]:
-    """A judgement that waits for its second person, with its case, which nobody else can judge meanwhile."""
+def refuse(
+    engine: Engine, judgement_id: int, *, reason: str = "", reason_code: str = OTHER, steward: str, now: datetime
+) -> Judgement:
+    """Say no to a proposal, as another person than who made it: nothing has come of it, its question is open again.
+
+    Raises RejectedRequestError JUDGEMENT_UNKNOWN, REASON_INVALID, or DECISION_INVALID (no proposal any more, or one's
+    own).
+    """
+    reason = checked_words(OtherReason.REVERSE, reason_code, reason)
+    steward = steward.strip()
+    with transaction(engine) as connection:
+        proposed, _ = _proposal(connection, judgement_id, second=steward)
+        return _take_back(connection, proposed, reason_code=reason_code, reason=reason, steward=steward, now=now)
+
+
+def _proposal(connection: Connection, judgement_id: int, *, second: str) -> tuple[Judgement, Case]:
+    """A judgement that waits for `second` or another, with its case, which nobody else can judge meanwhile."""
     found = judgements.find(connection, judgement_id)
     if found is None:
         raise _judgement_unknown(judgement_id)
@@ -268,6 +280,8 @@ def _proposal(connection: Connection, judgement_id: int) -> tuple[Judgement, Cas
     waits = found[0].needs_approval and found[0].approved_by is None
     if case is None or case.proposed_by != judgement_id or not waits:
         raise _invalid(f"Judgement {judgement_id} waits for nobody's approval.", "look at the case's history.")
+    if found[0].steward.casefold() == second.casefold() or not second:
+        raise _invalid(f"Judgement {judgement_id} needs another person than {found[0].steward}.", "ask a colleague.")
     return found[0], case
 
 

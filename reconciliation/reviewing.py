@@ -78,6 +78,17 @@ def list_cases(
         return reviewing.list_cases(connection, steward, chosen, after=after, limit=limit, now=now)
 
 
+def next_proposal(
+    engine: Engine, steward: Steward, chosen: Filter = EVERY_CASE, *, past: int | None = None, now: datetime
+) -> Place | None:
+    """Where the gravest and most urgent case is that waits for this steward as its second person; None when none does.
+
+    With `past`, the id of a case that was passed over, the first behind it. Nothing is claimed.
+    """
+    with transaction(engine) as connection:
+        return reviewing.next_proposal(connection, steward, chosen, past=past, now=now)
+
+
 def look(engine: Engine, case_id: int, *, steward: Steward, now: datetime) -> tuple[Case, Stage]:
     """A case to read, open or not, and what it waits for. Raises RejectedRequestError CASE_UNKNOWN."""
     with transaction(engine) as connection:
@@ -229,11 +240,14 @@ def _remembering(connection: Connection, case: Case, steward: Steward) -> Case:
 
 def _held(connection: Connection, lease: Lease, steward: Steward) -> Held:
     case = _seen(connection, lease.case_id, steward)
+    decisions, needs_second = review.DECISIONS[case.kind], case.kind in review.NEEDS_APPROVAL
+    second = decisions if needs_second else turns.risky(connection, case, decisions, steward=steward.name)
     return Held(
         case=_remembering(connection, case, steward),
         lease=lease,
         version=reviewing.version(connection, case.case_id),
-        needs_second=case.kind in review.NEEDS_APPROVAL,
+        needs_second=second == decisions,
+        second=second,
     )
 
 

@@ -130,6 +130,7 @@ def with_threshold(model: Model, sampled: Sampled, *, promise: Promise) -> Model
             confidence=promise.confidence,
             interval=(round(judged.interval[0], 5), round(judged.interval[1], 5)),
             sampled=judged.judged,
+            mates=None,  # it was judged on the province itself
         ),
     )
 

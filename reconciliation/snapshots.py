@@ -1,11 +1,12 @@
 """Snapshots on disk: for one registry at one place of the feed a Parquet file a kind, and a manifest of them.
 
 A snapshot appears whole or not at all, and never changes: its folder is renamed into place once everything in it is
-written. The feed read from its place on continues it.
+written. The feed read from its place on continues it. When it goes, its manifest goes first.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from reconciliation.store.feed import SnapshotReading  # readers of manifests, at a registry, have no store
 
 MANIFEST = "manifest.json"
+_PART = ".part"  # how the name of a folder ends that is being written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,16 @@ class Snapshot:
         """Its name among the snapshots of its registry."""
         return self.folder.name
 
+    @property
+    def size_bytes(self) -> int:
+        """How large its files are together."""
+        return sum(one.size_bytes for one in self.files)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has not been withdrawn since it was read."""
+        return (self.folder / MANIFEST).exists()
+
 
 def write(reading: "SnapshotReading", *, consumer_id: str, folder: Path, now: datetime) -> Snapshot:
     """Write what `reading` gives below `folder`; the same place of the feed is the same snapshot, written once."""
@@ -62,7 +74,7 @@ def write(reading: "SnapshotReading", *, consumer_id: str, folder: Path, now: da
     whole = folder / consumer_id / name
     if (whole / MANIFEST).exists():
         return read(whole)
-    part = folder / consumer_id / f".{name}.{os.getpid()}.part"
+    part = folder / consumer_id / f".{name}.{os.getpid()}{_PART}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     files = [_write_kind(reading, kind, part) for kind in reading.granted]
@@ -115,6 +127,53 @@ def standing(folder: Path, consumer_id: str) -> Iterator[Snapshot]:
     for name in sorted(names, key=_order, reverse=True):
         if (folder / consumer_id / name / MANIFEST).exists():
             yield read(folder / consumer_id / name)
+
+
+def registries(folder: Path) -> list[str]:
+    """The ids of the registries that have a folder for snapshots, in order."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    except FileNotFoundError:
+        return []
+
+
+def withdraw(snapshot: Snapshot) -> None:
+    """Take the manifest away: from now on nobody is told of the snapshot, and what is left of it is a leftover."""
+    (snapshot.folder / MANIFEST).unlink(missing_ok=True)
+    _sync(snapshot.folder)
+
+
+def leftovers(folder: Path, consumer_id: str, *, before: datetime) -> list[Path]:
+    """Folders of a registry that are no snapshot: withdrawn ones, and those that a writer began before and never ended.
+
+    What was last written to at `before` or later may be a writer's at work and is none.
+    """
+    found = sorted((folder / consumer_id).iterdir())
+    withdrawn = [path for path in found if path.name[0] != "." and not (path / MANIFEST).exists()]
+    begun = [path for path in found if path.name.startswith(".") and path.name.endswith(_PART)]
+    return [*withdrawn, *(path for path in begun if _last_written(path) < before.timestamp())]
+
+
+def bytes_in(path: Path) -> int:
+    """How much of a folder is on the disk; nothing once it is gone."""
+    try:
+        return sum(one.stat().st_size for one in path.iterdir())
+    except FileNotFoundError:
+        return 0
+
+
+def remove(path: Path) -> bool:
+    """Delete a folder; whether it is gone. Several may at once."""
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _last_written(path: Path) -> float:
+    """When, in seconds of the epoch; never, of what its writer has just renamed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _order(name: str) -> tuple[int, str]:

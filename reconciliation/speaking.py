@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from adapters.canonical import RecordKind
 from reconciliation import rekeying
-from reconciliation.books import PERSONAL_DIGITS, number_books
+from reconciliation.books import PERSONAL_DIGITS
 from reconciliation.golden import GOLDEN_FIELDS, spoken_schema
 from reconciliation.relations import select
 from reconciliation.standing import Standing
@@ -45,18 +45,19 @@ def speak(
     standing: Standing,
     assignment: pa.Table,
     identities: pa.Table,
+    numbered: pa.Table,
     overrides: pa.Table,
 ) -> Spoken:
     """What `speaking`, of the records `placed` on units of today, say of their subjects.
 
-    `assignment` is clustering.ASSIGNMENT, `identities` rekeying.IDENTITIES, `overrides` OVERRIDES.
+    `assignment` is clustering.ASSIGNMENT, `identities` rekeying.IDENTITIES, `numbered` BOOKS, `overrides` OVERRIDES.
     """
     households = placed[RecordKind.HOUSEHOLD]
     books = select(
         _BOOKED,
         _BOOKS,
         insured=placed[RecordKind.INSURANCE],
-        numbered=number_books(placed[RecordKind.PERSON], placed[RecordKind.INSURANCE], assignment),
+        numbered=numbered,
         published=standing.golden[RecordKind.INSURANCE],
         given={"namespace": standing.namespace},
     )

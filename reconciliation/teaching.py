@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reconciliation.comparing import Comparison, Level
-from reconciliation.deciding import tuple_sql
+from reconciliation.deciding import mates_of, numbers_of, tuple_sql
 from reconciliation.linkage import Linkage
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, Pool, pooled
@@ -162,6 +162,7 @@ def teach_pool(pool: Pool, *, seed: int, name: str = "taught", promise: Promise 
             confidence=promise.confidence,
             interval=bounds.interval,
             sampled=bounds.sampled,
+            mates=None if linkage.numbers is None else mates_of(numbers_of(pool.connection, linkage)),
         ),
     )
 

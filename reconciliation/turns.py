@@ -1,5 +1,6 @@
 """Whose turn it is with a case: what is refused to who comes late, holds nothing, or gives no reason."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from reconciliation.desk import Stage
@@ -103,17 +104,18 @@ def case_unknown(case_id: int) -> RejectedRequestError:
     return RejectedRequestError("CASE_UNKNOWN", f"There is no case {case_id}.", next_step="list the open cases.")
 
 
-def is_risky(connection: Connection, case: Case, decision: Decision, steward: str) -> bool:
-    """Whether a decision takes a second person whatever the kind of its case and the unit it names.
+def risky(connection: Connection, case: Case, decisions: Collection[Decision], *, steward: str) -> frozenset[Decision]:
+    """Those of the decisions that take a second person whatever the kind of the case and the unit that is named.
 
     So it is when one person would be made of two personal numbers, when somebody is said to belong on one side of a
     former border and not on the other, and when the steward has decided the same question before.
     """
-    if moves_across_borders(case, decision):
-        return True
-    if decision is Decision.SAME and reviewing.personal_numbers(connection, case.case_id) > 1:
-        return True
-    return reviewing.has_decided(connection, case.fingerprint, steward)
+    if reviewing.has_decided(connection, case.fingerprint, steward):
+        return frozenset(decisions)
+    found = {decision for decision in decisions if moves_across_borders(case, decision)}
+    if Decision.SAME in decisions and reviewing.personal_numbers(connection, case.case_id) > 1:
+        found.add(Decision.SAME)
+    return frozenset(found)
 
 
 def moves_across_borders(case: Case, decision: Decision) -> bool:

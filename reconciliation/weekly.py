@@ -14,8 +14,9 @@ from typing import Any
 from adapters.catalogue import Catalogue
 from reconciliation import conflicts, duties
 from reconciliation.directory import Directory
-from reconciliation.lifecycle import VIETNAM, Role, owner
+from reconciliation.lifecycle import IN_VIETNAMESE, VIETNAM, Role, owner
 from reconciliation.model import CaseKind, State
+from reconciliation.numerals import VIETNAMESE, counted
 from reconciliation.store.ages import LINE, Age
 from reconciliation.store.attestations import Heard
 from reconciliation.store.weekly import Late, UnitWaiting, Waiting, Week
@@ -119,19 +120,6 @@ def _province(read: Week, names: Names, code: str) -> Figures:
     return figures | {"indicators": _indicators(read, names, figures)}
 
 
-_HOPS_VI = {
-    LINE: "đường truyền từ tỉnh",
-    State.AWAITING_RECONCILIATION: "đối soát",
-    State.AWAITING_PREDECESSOR: "chờ phiên bản trước",
-    State.AWAITING_SIGNATURE: "chờ ký số",
-    State.AWAITING_UNIT: "chờ xác minh đơn vị",
-    State.AWAITING_MATCH: "chờ kết luận trùng",
-    State.AWAITING_STEWARD: "chờ cán bộ quyết định",
-    State.AWAITING_PULL: "chờ cơ sở dữ liệu quốc gia nhận",
-    State.AWAITING_OUTCOME: "chờ kết quả áp dụng",
-}
-
-
 def _age(one: Age) -> Figures:
     """From a province's export to *applied*, and the hop that held it longest."""
     return {
@@ -139,7 +127,7 @@ def _age(one: Age) -> Figures:
         "median_days": round(one.median_seconds / 86_400, 1),
         "p95_days": round(one.p95_seconds / 86_400, 1),
         "hop": one.hop,
-        "hop_vi": _HOPS_VI.get(one.hop, one.hop),
+        "hop_vi": "đường truyền từ tỉnh" if one.hop == LINE else IN_VIETNAMESE[State(one.hop)],
         "hop_share": round(one.hop_share, 2),
     }
 
@@ -189,31 +177,31 @@ def _indicators(read: Week, names: Names, figures: Figures) -> list[Figures]:
             met=not late,
             value=_share(len(heard) - len(late), len(heard)),
             cause_vi=f"{len(late)} hệ thống chưa gửi đúng hạn: {_first(late)}",
-            cause_en=f"{len(late)} systems were not heard of in time: {_first(late)}",
+            cause_en=f"{counted(len(late), 'system was', 'systems were')} not heard of in time: {_first(late)}",
             responsible=_first(sorted({names.office(f"{one}/{Role.SENDER}") for one in late})),
         ),
         _indicator(
             Indicator.CLEAN,
             met=_share(figures["received"] - figures["quarantined"], figures["received"]) >= CLEAN_SHARE,
             value=_share(figures["received"] - figures["quarantined"], figures["received"]),
-            cause_vi=f"{figures['quarantined']} bản ghi bị cách ly",
-            cause_en=f"{figures['quarantined']} records were quarantined",
+            cause_vi=f"{VIETNAMESE.count(figures['quarantined'])} bản ghi bị cách ly",
+            cause_en=f"{counted(figures['quarantined'], 'record was', 'records were')} quarantined",
             responsible=names.catalogue.provinces[code].steward_office.name,
         ),
         _indicator(
             Indicator.PLACED,
             met=_share(figures["placed"], standing) >= PLACED_SHARE,
             value=_share(figures["placed"], standing),
-            cause_vi=f"{figures['unplaced']} bản ghi chưa rõ thuộc đơn vị nào",
-            cause_en=f"{figures['unplaced']} records are on no unit of today yet",
+            cause_vi=f"{VIETNAMESE.count(figures['unplaced'])} bản ghi chưa rõ thuộc đơn vị nào",
+            cause_en=f"{counted(figures['unplaced'], 'record is', 'records are')} on no unit of today yet",
             responsible=residence,
         ),
         _indicator(
             Indicator.IN_TIME,
             met=not figures["stuck"],
             value=_share(figures["waiting"] - figures["stuck"], figures["waiting"]),
-            cause_vi=f"{figures['stuck']} cập nhật quá hạn",
-            cause_en=f"{figures['stuck']} updates are past their deadline",
+            cause_vi=f"{VIETNAMESE.count(figures['stuck'])} cập nhật quá hạn",
+            cause_en=f"{counted(figures['stuck'], 'update is past its', 'updates are past their')} deadline",
             responsible=stuck[0]["office"] if stuck else "",
         ),
         _indicator(

@@ -4,6 +4,7 @@ Asked by people: `lienthong link explain` of a pair that a run decided, `link wh
 pair is weighed as a run would weigh it, in the pool it stands in; what is said names levels, never a value.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,14 @@ import pyarrow as pa
 
 from reconciliation.blocking import postings_sql
 from reconciliation.comparing import Comparison
-from reconciliation.deciding import decide, weight_sql
+from reconciliation.deciding import PAIRS, decide, mates_of, numbers_of, weight_sql
 from reconciliation.explaining import explain
+from reconciliation.incremental import asked, scored_of
 from reconciliation.linkage import Linkage, compared_sql
+from reconciliation.nearby import Judged
 from reconciliation.persons import PERSONS
 from reconciliation.pooling import Effort, prepared
-from reconciliation.weights import ComparisonWeights, Model
+from reconciliation.weights import ComparisonWeights, Mates, Model, placed
 
 
 @dataclass(frozen=True, order=True)
@@ -79,30 +82,83 @@ def weigh(
     Judgements and links that stand are left out: this is what the records themselves say.
     """
     with prepared(records, linkage=linkage, effort=effort or Effort()) as connection:
-        rows = connection.execute(
-            "select row from candidates where record_key in (?, ?) order by row", [pair.left, pair.right]
-        ).fetchall()
-        if len(rows) < 2:
-            return None
-        return _weighed(connection, pair, [row for (row,) in rows], model=model, linkage=linkage)
+        here = placed(model, mates_of(numbers_of(connection, linkage)))
+        return _weighed(connection, pair, model=here, linkage=linkage)
+
+
+def weigh_two(
+    two: pa.Table,
+    pair: RecordPair,
+    *,
+    model: Model,
+    tallies: Callable[[pa.Table], pa.Table],
+    mates: Mates,
+    linkage: Linkage = PERSONS,
+) -> Weighed | None:
+    """As `weigh`, of the `two` records alone; how frequent their names are in their pool `tallies` says when asked.
+
+    Whom else their households hold, and how large their blocks are, it cannot say.
+    """
+    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
+        linkage.derive(connection, two)
+        linkage.count_by(connection, tallies(asked(connection, linkage)))
+        return _weighed(connection, pair, model=placed(model, mates), linkage=linkage)
+
+
+def weighed_before(
+    held: pa.Table, pair: RecordPair, *, model: Model, mates: Mates, linkage: Linkage = PERSONS
+) -> Weighed | None:
+    """A pair as a run weighed it, from what is held of it (nearby.HELD_PAIRS); None where it compared no such pair.
+
+    As with `weigh` judgements are left out.
+    """
+    nothing = PAIRS.empty_table()
+    scored = scored_of(held, Judged(joined=nothing, parted=nothing, standing=nothing), linkage)
+    compared = pa.concat_tables([scored.found, scored.judged])
+    if not compared.num_rows:
+        return None
+    here = placed(model, mates)
+    if scored.judged.num_rows:  # which rule found it before it was judged is not kept
+        at = compared.schema.get_field_index("rule")
+        compared = compared.set_column(at, compared.schema.field(at), pa.array([0], pa.uint8()))
+    rule = linkage.rules[compared["rule"][0].as_py()]
+    (decided,) = decide(compared, scored.keys, model=here, linkage=linkage).to_pylist()
+    return _told(decided, pair, found_by=(rule.name,), capped=(), model=here, linkage=linkage)
 
 
 def _weighed(
-    connection: duckdb.DuckDBPyConnection, pair: RecordPair, rows: list[int], *, model: Model, linkage: Linkage
-) -> Weighed:
-    one, other = rows
+    connection: duckdb.DuckDBPyConnection, pair: RecordPair, *, model: Model, linkage: Linkage
+) -> Weighed | None:
+    """The pair among `candidates`; None when one of the two is not."""
+    rows = connection.execute(
+        "select row from candidates where record_key in (?, ?) order by row", [pair.left, pair.right]
+    ).fetchall()
+    if len(rows) < 2:
+        return None
+    one, other = (row for (row,) in rows)
     sizes = _blocks(connection, one, other, linkage)
     found_by = tuple(rule.name for rule in linkage.rules if 0 < sizes.get(rule.name, 0) <= rule.cap)
     capped = tuple(rule.name for rule in linkage.rules if sizes.get(rule.name, 0) > rule.cap)
     names = [rule.name for rule in linkage.rules]
     rule = names.index(found_by[0]) if found_by else 0
-    asked = compared_sql(linkage, f"select {one}::bigint as one, {other}::bigint as other, {rule}::utinyint as rule")
-    scored = connection.sql(f"select *, {weight_sql(model)} as weight, false as stands from ({asked})").to_arrow_table()
+    compared = compared_sql(linkage, f"select {one}::bigint as one, {other}::bigint as other, {rule}::utinyint as rule")
+    scored = connection.sql(f"select *, {weight_sql(model)} as weight, false as stands from ({compared})")
     keys = connection.sql("select record_key from candidates order by row").to_arrow_table()["record_key"]
-    (decided,) = decide(scored, keys, model=model, linkage=linkage).to_pylist()
-    is_doubtful = (
-        decided["weight"] >= model.lower or decided["decided_by"] == "veto" or _is_label_equal(decided, linkage)
-    )
+    (decided,) = decide(scored.to_arrow_table(), keys, model=model, linkage=linkage).to_pylist()
+    return _told(decided, pair, found_by=found_by, capped=capped, model=model, linkage=linkage)
+
+
+def _told(
+    decided: dict[str, Any],
+    pair: RecordPair,
+    *,
+    found_by: tuple[str, ...],
+    capped: tuple[str, ...],
+    model: Model,
+    linkage: Linkage,
+) -> Weighed:
+    """What there is to say of a row of deciding.decisions_schema."""
+    is_doubtful = decided["weight"] >= model.lower or _is_label_equal(decided, linkage)
     decision = decided["decision"] if found_by and is_doubtful else "apart"
     parts = tuple(sorted(_parts(decided, linkage), key=lambda part: -abs(part.weight)))
     vi, en = _said(decided, decision, found_by, capped, model=model, linkage=linkage)

@@ -6,13 +6,16 @@ and never changed: teaching again writes another file.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from reconciliation.errors import ReconciliationError
 from reconciliation.linkage import Linkage
 from reconciliation.persons import PERSONS
+from reconciliation.promising import interval
 
 FORMAT = 2
 SHIPPED = "persons.json"
@@ -41,6 +44,14 @@ class ComparisonWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mates:
+    """Of the records of a pool that state a number which holds, how many state one that another record states too."""
+
+    stating: int
+    mated: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How the weights came to be."""
 
@@ -54,6 +65,7 @@ class Training:
     confidence: float  # one-sided, that it is no lower
     interval: tuple[float, float]  # of the precision of labelled pairs from `upper` upwards
     sampled: int  # of those pairs
+    mates: Mates | None = None  # of the pool that the thresholds are from; None where they hold whatever the pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +107,7 @@ def load_model(path: Path | None = None, *, linkage: Linkage = PERSONS) -> Model
                 )
                 for comparison in stated["comparisons"]
             ),
-            training=Training(**stated["training"] | {"interval": tuple(stated["training"]["interval"])}),
+            training=_training(stated["training"]),
             format=stated["format"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -103,6 +115,26 @@ def load_model(path: Path | None = None, *, linkage: Linkage = PERSONS) -> Model
         raise FatalModelError(message) from error
     check_model(model, place.name, linkage=linkage)
     return model
+
+
+def _training(stated: dict[str, Any]) -> Training:
+    mates = stated.get("mates")
+    return Training(**stated | {"interval": tuple(stated["interval"]), "mates": mates and Mates(**mates)})
+
+
+def placed(model: Model, here: Mates) -> Model:
+    """The model in a pool with so many mates.
+
+    Two records that look alike are the less likely one person, the fewer of a pool's records have a mate at all: a list
+    that has arrived in part holds as many namesakes, and hardly anybody twice. Where a pool certainly has fewer mates
+    than the one the thresholds are from, `upper` rises by the log2 of how many times fewer.
+    """
+    taught = model.training.mates
+    if taught is None or not taught.mated:
+        return model
+    _, most = interval(here.mated, here.stating, confidence=model.training.confidence)
+    fewer = math.log2(taught.mated / taught.stating / most)
+    return replace(model, upper=round(model.upper + fewer, 3)) if fewer > 0 else model
 
 
 def model_of(province_code: str, folder: Path | None) -> Model:

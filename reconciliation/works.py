@@ -1,6 +1,7 @@
 """What a judgement made general is made of: what is foreseen for each case, how far the work is, how right it was."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,7 +42,11 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A judgement made general. It runs by itself, once a second person approved it where it `needs_second`."""
+    """A judgement made general. It runs by itself, once a second person approved it where it `needs_second`.
+
+    Held back are the `held` of its pending cases, which somebody else holds for now, and those it has left alone: how
+    many for which reason is in `left_alone`, together `refused`.
+    """
 
     work_id: int
     judgement_id: int
@@ -55,6 +60,8 @@ class Work:
     reason: str
     reverses: int | None
     approver: str | None
+    held: int
+    left_alone: Mapping[str, int]
 
     @property
     def needs_second(self) -> bool:

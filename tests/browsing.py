@@ -8,17 +8,28 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+INSISTS = "LIENTHONG_REQUIRE_BROWSER"
+_IS_INSISTED = bool(os.environ.get(INSISTS))
+
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def insisting() -> Iterator[None]:
+    """The tests' own variable is read above; to the processes that they start it would be a setting that is none."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv(INSISTS, raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's own Chromium; without one these tests are skipped, unless LIENTHONG_REQUIRE_BROWSER is set."""
+    """The machine's own Chromium; without one these tests are skipped, unless the variable INSISTS is set."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     executable = next(filter(None, map(shutil.which, names)), None)
     if executable is None:
-        assert not os.environ.get("LIENTHONG_REQUIRE_BROWSER"), "LIENTHONG_REQUIRE_BROWSER is set, no browser is there"
-        pytest.skip("no chromium or google-chrome on PATH; install one, or set LIENTHONG_REQUIRE_BROWSER to insist")
+        assert not _IS_INSISTED, f"{INSISTS} is set, no browser is there"
+        pytest.skip(f"no chromium or google-chrome on PATH; install one, or set {INSISTS} to insist")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield launched

@@ -109,8 +109,11 @@ def draft(payload: bytes, *, exported_on: date, kind: RecordKind | None = None) 
     fields = {name: field_of(name) or _by_content(values) for name, values in columns.items()}
     meant = kind or _kind(fields)
     notes = list(sniffed.notes)
-    if kind is None:
+    if kind is None and set(fields.values()) & _OF_SOMEBODY:
         notes.append(guessed("kind", f"{meant}, theo các cột có trong tệp", f"{meant}, by the columns there are"))
+    elif kind is None:
+        vi, en = "không cột nào cho biết; đặt lại bằng --kind", "no column tells; else draft it anew with --kind"
+        notes.append(left_open("kind", f"{meant}? {vi}", f"{meant}? {en}"))
     sources = _assigned(columns, fields, meant)
     context = _Circumstances(sniffed.shape, exported_on, columns, fields)
     mapped = tuple(_drafted(context, targets, names) for targets, names in sources.items())
@@ -157,10 +160,26 @@ def _by_content(values: pa.Array) -> Field | None:
     return None
 
 
+# A register of people has at least one of these; so has one of households that names the heads.
+_OF_SOMEBODY = {
+    Field.PERSON_ID,
+    Field.CMND,
+    Field.FULL_NAME,
+    Field.FAMILY_NAME,
+    Field.GIVEN_NAME,
+    Field.BIRTH_DATE,
+    Field.SEX,
+    Field.CARD,
+    Field.MEMBERS,
+}
+
+
 def _kind(fields: Mapping[str, Field | None]) -> RecordKind:
     present = set(fields.values())
     if present & {Field.CARD, Field.SCHEME, Field.CLINIC, Field.VALID_TO}:
         return RecordKind.INSURANCE
+    if not present & _OF_SOMEBODY:
+        return RecordKind.HOUSEHOLD
     return RecordKind.HOUSEHOLD if Field.MEMBERS in present and Field.BIRTH_DATE not in present else RecordKind.PERSON
 
 

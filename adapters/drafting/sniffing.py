@@ -228,6 +228,8 @@ def _separator(text: str) -> tuple[str, int, int]:
     """The separator under which most lines have the same number of fields above one, that number and the share."""
     judged = []
     lines = [line for line in text.splitlines() if line.strip()][:_LINES]
+    if not lines:
+        raise _unreadable("the file is empty")
     for separator in _SEPARATORS:
         widths = Counter(len(fields) for fields in csv.reader(io.StringIO("\n".join(lines)), delimiter=separator))
         width, count = max(

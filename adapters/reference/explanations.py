@@ -162,11 +162,13 @@ MEANINGS: dict[Explanation, Meaning] = {
         "The day asked about lies before the list: no commune lay there.",
     ),
     Explanation.DISTRICT_CODE: Meaning(
-        "Mã của cấp huyện; ứng viên chỉ nêu khi ít.", "A district's code; candidates are named only where few."
+        "Mã của cấp huyện, không phải của xã; các xã có thể thuộc chỉ được liệt kê khi không nhiều.",
+        "A district's code, not a commune's; the communes it may be are listed only where they are few.",
     ),
     Explanation.PROVINCE_CODE: Meaning("Mã của cấp tỉnh.", "A province's code."),
     Explanation.DISTRICT_NAME: Meaning(
-        "Chỉ có tên cấp huyện; ứng viên chỉ nêu khi ít.", "Only a district's name; candidates are named only where few."
+        "Chỉ có tên cấp huyện; các xã có thể thuộc chỉ được liệt kê khi không nhiều.",
+        "Only a district's name; the communes it may be are listed only where they are few.",
     ),
     Explanation.PROVINCE_NAME: Meaning("Chỉ có tên cấp tỉnh.", "Only a province's name."),
     Explanation.NAME_UNKNOWN: Meaning("Không danh mục nào có tên này.", "No list has the name."),

@@ -1,7 +1,8 @@
 """A registry that follows the feed: what it holds and how far it is are written in one transaction of its own.
 
-usage: registry.py HOST:PORT CONSUMER_ID FILE.sqlite [--once]
+usage: registry.py HOST:PORT CONSUMER_ID FILE.sqlite [--once] [--with CERTIFICATE KEY AUTHORITIES]
 
+A gateway that is not on this machine demands the certificate; the three are PEM files (docs/operating-certificates.md).
 Delivery is at least once: a change whose feed_seq is not beyond the place we hold has been applied already.
 """
 
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from pyarrow import parquet
 
-from gateway.client import FeedClient, Page, RejectedByGatewayError, connect, download
+from gateway.client import Credentials, FeedClient, Page, RejectedByGatewayError, connect, download
 from reconciliation.model import Outcome, OutcomeKind
 
 TABLES = """
@@ -29,11 +30,13 @@ BEGIN_ANEW = {"CURSOR_EPOCH", "CURSOR_EXPIRED"}  # the feed does not go on from 
 ABOUT = {"feed_seq", "subject_id", "cause", "replaced_by", "traceparent"}  # the other columns are our fields
 
 
-async def follow(address: str, consumer_id: str, path: str, *, once: bool) -> None:
+async def follow(
+    address: str, consumer_id: str, path: str, *, once: bool, credentials: Credentials | None = None
+) -> None:
     """Take a snapshot where there is nothing to go on from, then apply what comes."""
     with closing(sqlite3.connect(path)) as ours:
         ours.executescript(TABLES)
-        async with connect(address) as channel:
+        async with connect(address, credentials=credentials) as channel:
             client = FeedClient(channel, consumer_id=consumer_id)
             if not cursor(ours):
                 await load_snapshot(client, ours)
@@ -112,5 +115,14 @@ def cursor(ours: sqlite3.Connection) -> str:
     return str(place)
 
 
+def shown(words: list[str]) -> Credentials | None:
+    """What we are known by, as it was typed after --with."""
+    if "--with" not in words:
+        return None
+    place = words.index("--with") + 1
+    certificate, key, authorities = map(Path, words[place : place + 3])
+    return Credentials(certificate_path=certificate, key_path=key, authorities_path=authorities)
+
+
 if __name__ == "__main__":
-    asyncio.run(follow(*sys.argv[1:4], once="--once" in sys.argv))
+    asyncio.run(follow(*sys.argv[1:4], once="--once" in sys.argv, credentials=shown(sys.argv)))

@@ -18,7 +18,10 @@ _RENEW = (
     "Xin cấp lại chứng thư ở đơn vị vận hành cổng.",
     "Have the certificate issued anew by the gateway's operator.",
 )
-_PATHS = ("Sửa đường dẫn trong agent.toml.", "Correct the path in agent.toml.")
+_PATHS = (
+    "Đặt tệp được cấp vào đó, hoặc sửa đường dẫn trong agent.toml.",
+    "Put the file that was issued to you there, or correct the path in agent.toml.",
+)
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:

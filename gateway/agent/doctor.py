@@ -18,7 +18,8 @@ from gateway.agent.connecting import channel_to, tls
 from gateway.agent.greeting import Greeting, greet
 from gateway.agent.receipts import read_receipts
 from gateway.agent.settings import AgentSettings, SourceSettings
-from gateway.client.errors import CallFailedError, translated
+from gateway.client.errors import CallFailedError, told, translated
+from gateway.errors import Reason
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire.faults import Fault
 
@@ -27,6 +28,16 @@ DNS = Look("tên miền", "DNS")
 LINE = Look("đường truyền", "line")
 GRANTS = Look("quyền gửi", "grants")
 CONNECT_SECONDS = 10.0
+NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+ABOUT_THE_CERTIFICATE = {Reason.CERTIFICATE_REVOKED, Reason.IDENTITY_INVALID, Reason.IDENTITY_REQUIRED}
+_BETWEEN = (
+    "Kiểm tra địa chỉ, cổng mạng và tường lửa hoặc proxy ở giữa.",
+    "Look at the address, the port, and at firewalls or proxies in between.",
+)
+_NO_CERTIFICATE = (
+    "Cổng này có lẽ đòi chứng thư: thêm [certificate] vào agent.toml. Nếu không, kiểm tra địa chỉ và cổng mạng.",
+    "The gateway may demand a certificate: add [certificate] to agent.toml. Else look at the address and the port.",
+)
 _BEFORE = ("Chưa xem được trước khi các mục trên ổn.", "Not looked at before the above is mended.")
 
 
@@ -52,7 +63,7 @@ async def examine(settings: AgentSettings, *, clock: Callable[[], datetime]) -> 
         return [own, chain, check_clock(settings, None, now=now), *skipped]
     line = await _try_line(settings, clock)
     checks = [own, chain, check_clock(settings, line.greeting, now=now), line.dns, line.line]
-    if line.line.verdict is Verdict.WRONG:
+    if Verdict.WRONG in {line.dns.verdict, line.line.verdict}:
         return [*checks, GRANTS.skipped(*_BEFORE), rehearsal.SCHEMA.skipped(*_BEFORE)]
     async with channel_to(settings) as channel:
         for source in settings.sources:
@@ -66,7 +77,7 @@ def check_clock(settings: AgentSettings, greeting: Greeting | None, *, now: date
     fix = ("Chỉnh đồng hồ theo máy chủ thời gian (NTP).", "Set the clock by a time server (NTP).")
     if greeting is not None:
         seconds = greeting.skew.total_seconds()
-        said = (f"Lệch {seconds:+.0f} giây so với cổng.", f"{seconds:+.0f} s off the gateway's.")
+        said = (f"Lệch {seconds:+z.0f} giây so với cổng.", f"{seconds:+z.0f} s off the gateway's.")
         return CLOCK.wrong(*said, *fix) if greeting.clock_is_wrong else CLOCK.well(*said)
     landed = [
         receipt.landed
@@ -118,7 +129,7 @@ def _refused(look: Look, fault: Fault) -> Check:
         )
     return look.wrong(
         fault.vi or f"Cổng không trả lời ({fault.code.name}).",
-        f"{fault.reason or fault.code.name}: {fault.message}",
+        told(fault),
         "Liên hệ đơn vị vận hành cổng, nêu mã nguồn và mã lỗi này.",
         "Call the gateway's operator with the source's id and this reason.",
     )
@@ -146,13 +157,16 @@ async def _try_line(settings: AgentSettings, clock: Callable[[], datetime]) -> L
             source_id = settings.sources[0].source_id
             greeting = await greet(channel, source_id=source_id, epoch="doctor", now=clock())
     except CallFailedError as error:
+        if error.fault.reason in ABOUT_THE_CERTIFICATE:
+            said = (error.fault.vi, told(error.fault))
+            line = LINE.wrong(*said, "Xin cấp chứng thư mới.", "Have a new certificate issued.")
+            return Line(dns=dns, line=line, greeting=None, fault=error.fault)
         if error.fault.reason:  # the gateway itself has answered: the line is well
             return Line(dns=dns, line=_line_is_well(settings), greeting=None, fault=error.fault)
         line = LINE.wrong(
             f"Kết nối được nhưng không phải cổng Liên Thông ({error.fault.code.name}).",
             f"It can be reached and does not answer as a gateway ({error.fault.code.name}: {error.fault.message}).",
-            "Kiểm tra địa chỉ, cổng mạng và tường lửa hoặc proxy ở giữa.",
-            "Look at the address, the port, and at firewalls or proxies in between.",
+            *(_NO_CERTIFICATE if settings.certificate is None else _BETWEEN),
         )
         return Line(dns=dns, line=line, greeting=None, fault=error.fault)
     return Line(dns=dns, line=_line_is_well(settings), greeting=greeting, fault=None)
@@ -184,6 +198,15 @@ def _handshakes(settings: AgentSettings, host: str, addresses: list[str], port: 
                 "Check the address and the authorities file; send nothing over this line.",
             )
         except ssl.SSLError as error:
+            if error.reason in NO_TLS:
+                yield LINE.wrong(
+                    f"Máy trả lời ở đó không nói TLS ({error.reason}).",
+                    f"What answers there does not speak TLS ({error.reason}).",
+                    "Kiểm tra địa chỉ và cổng mạng; cổng không có chứng thư thì bỏ [certificate], chỉ trên cùng máy.",
+                    "Check the address and the port; for a gateway on this machine without certificates leave out "
+                    "[certificate].",
+                )
+                continue
             yield LINE.wrong(
                 f"Cổng không nhận chứng thư này: {error.reason}.",
                 f"The gateway does not take this certificate: {error.reason}.",

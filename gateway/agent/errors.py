@@ -12,6 +12,8 @@ class AgentError(GatewayError):
 class RetryableSpoolFullError(AgentError):
     """The spool has no room: what was offered is not taken, what was taken before is safe. Offer it again later."""
 
+    vi = "Bộ đệm hết chỗ, chưa nhận gì thêm. Giải phóng đĩa hoặc tăng quota_mib."
+
     def __init__(self, folder: Path, problem: str) -> None:
         super().__init__(
             f"{folder}: {problem} Nothing was taken. "
@@ -31,9 +33,13 @@ class RejectedFileError(AgentError):
 class FatalSpoolError(AgentError):
     """The spool cannot be used as it is: somebody else has it, or it is not a spool."""
 
+    vi = "Không dùng được bộ đệm như hiện có; xem nguyên nhân và việc cần làm dưới đây."
+
 
 class FatalAgentSettingError(AgentError):
     """agent.toml cannot be used."""
+
+    vi = "Không dùng được agent.toml hoặc tệp mà nó nêu; sửa chỗ nêu dưới đây."
 
     def __init__(self, place: str, problem: str, *, next_step: str) -> None:
         super().__init__(f"{place}: {problem} Next: {next_step}")

@@ -22,7 +22,7 @@ VIETNAM = timezone(timedelta(hours=7))
 DONE, REFUSED, CORRECTED = "done", "refused", "corrected"
 _DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
+UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class WatchedFolder:
 
     def _names(self, folder: int) -> Iterator[str]:
         for name in os.listdir(folder):
-            if name.startswith(".") or name.endswith(_UNFINISHED) or (name in {DONE, REFUSED, CORRECTED}):
+            if name.startswith(".") or name.endswith(UNFINISHED) or (name in {DONE, REFUSED, CORRECTED}):
                 continue
             if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 yield name

@@ -14,6 +14,7 @@ from gateway.agent.segments import Entry
 from gateway.agent.spool import Spool
 from gateway.agent.telling import Event, Tell
 from gateway.client import Answer, IntakeClient, Landed, Outgoing, Refused, RejectedByGatewayError
+from gateway.client.errors import told
 from gateway.wire.faults import Fault
 from reconciliation.model import BatchFormat
 
@@ -119,7 +120,7 @@ class Pusher:
         if fault.reason in ABOUT_THE_SENDER or fault.retry_seconds is not None:
             raise RejectedByGatewayError(fault)
         suffix = entry.origin[entry.origin.rfind(".") :] if "." in entry.origin[-9:] else ""
-        said = f"{fault.reason}: {fault.message}"
+        said = told(fault)
         self.spool.refuse(
             entry, reason=fault.reason, vi=fault.vi, en=said, suffix=suffix if suffix[1:].isalnum() else ""
         )

@@ -30,6 +30,8 @@ FORMATS = {"arrow": "arrow_ipc", "jsonl": "source_file", "csv": "source_file"}
 class RetryableSourceError(AgentError):
     """The province's database did not answer; the next look goes on from the same place."""
 
+    vi = "Không đọc được cơ sở dữ liệu của tỉnh. Xem địa chỉ, tài khoản, tên bảng và tên cột trong agent.toml."
+
 
 @dataclass
 class WatchedQuery:
@@ -112,6 +114,10 @@ def opened(settings: Query) -> Iterator[WatchedQuery]:
         engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (OSError, KeyError, sa.exc.ArgumentError, ImportError) as error:
         place = str(settings.url_file or settings.url_variable)
+        if isinstance(error, ImportError):  # as SQLAlchemy names it: a module, never a part of the URL
+            raise FatalAgentSettingError(
+                place, f"names a driver that is not installed ({error.name}).", next_step="install it beside the agent."
+            ) from None
         raise FatalAgentSettingError(
             place, f"holds no database URL that can be used ({type(error).__name__}).", next_step="see docs/agent.md."
         ) from None  # its message would show the URL, and the password with it
@@ -140,7 +146,13 @@ def _write(settings: Query, rows: Sequence[Sequence[Any]]) -> bytes:
             writer = csv.writer(written, delimiter=settings.separator, lineterminator="\r\n")
             writer.writerow(settings.columns)
             writer.writerows(zip(*columns, strict=True))
-            return written.getvalue().encode(settings.charset)
+            try:
+                return written.getvalue().encode(settings.charset)
+            except UnicodeEncodeError:  # its message shows the text of a row
+                raise RejectedFileError(
+                    f"Bảng mã {settings.charset} không viết được chữ trong các dòng này: hãy dùng utf-8 hoặc arrow.",
+                    f"{settings.charset} cannot write the text of these rows: use utf-8, or arrow.",
+                ) from None
 
 
 def _text(value: object) -> str | None:

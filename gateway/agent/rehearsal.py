@@ -10,10 +10,10 @@ from gateway import caps
 from gateway.agent import query as queries
 from gateway.agent.checking import Check, Look
 from gateway.agent.errors import AgentError, RejectedFileError
-from gateway.agent.folder import DONE, VIETNAM, day_of
+from gateway.agent.folder import DONE, UNFINISHED, VIETNAM, day_of
 from gateway.agent.settings import Folder, Query, SourceSettings
 from gateway.client import Answer, IntakeClient, Outgoing, Refused, Validated
-from gateway.client.errors import CallFailedError
+from gateway.client.errors import CallFailedError, told
 from gateway.reports.plain import plain
 from reconciliation.model import BatchFormat
 
@@ -52,9 +52,10 @@ def _judged(look: Look, name: str, answers: Sequence[Answer]) -> Check:
             )
             if not rehearsed.quarantined:
                 return look.well(*said)
-            return look.warned(*said, "Xem từng lỗi bằng `lienthong check`.", "See each fault by `lienthong check`.")
+            tell = look.warned if rehearsed.usable else look.wrong
+            return tell(*said, "Xem từng lỗi bằng `lienthong check`.", "See each fault by `lienthong check`.")
         case [Refused(fault=fault)]:
-            said = (f"{name}: {fault.vi}", f"{name}: {fault.reason}: {fault.message}")
+            said = (f"{name}: {fault.vi}", f"{name}: {told(fault)}")
             return look.wrong(*said, "Sửa tệp.", "Correct the file.")
         case _:
             return look.wrong("Cổng không trả lời.", "The gateway did not answer.", "Thử lại.", "Try again.")
@@ -90,4 +91,5 @@ def _outgoing(payload: bytes, format_: BatchFormat, day: date) -> Outgoing:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return [one for one in folder.iterdir() if one.is_file() and not one.is_symlink() and not one.name.startswith(".")]
+    there = [one for one in folder.iterdir() if one.is_file() and not one.is_symlink()]
+    return [one for one in there if not one.name.startswith(".") and not one.name.endswith(UNFINISHED)]

@@ -14,8 +14,8 @@ import watchfiles
 
 from gateway.agent import query as queries
 from gateway.agent import spool as spools
-from gateway.agent.errors import RejectedFileError, RetryableSpoolFullError
-from gateway.agent.folder import CORRECTED, VIETNAM, WatchedFolder
+from gateway.agent.errors import AgentError, RejectedFileError, RetryableSpoolFullError
+from gateway.agent.folder import CORRECTED, REFUSED, VIETNAM, WatchedFolder
 from gateway.agent.greeting import Clock, greet
 from gateway.agent.holdings import summary
 from gateway.agent.pacing import Bandwidth, Progress
@@ -24,7 +24,7 @@ from gateway.agent.settings import AgentSettings, Folder, Query, SourceSettings
 from gateway.agent.spool import Spool
 from gateway.agent.stepping import attest_silence, compare, held, to_send_again
 from gateway.agent.telling import Event, Standing, Tell
-from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError
+from gateway.client.errors import RejectedByGatewayError, RetryableGatewayError, told
 from gateway.errors import Reason
 from gateway.wire.faults import Fault
 
@@ -64,6 +64,7 @@ class Agent:
     took_rows: bool = False  # the last look at a query found rows: there may be more at once
     was_full: bool = False
     was_alarming: bool = False
+    stopped_by: AgentError | None = None  # with `once`: what kept the origin from being read to its end
     last: dict[str, float] = field(default_factory=dict)  # what was done last when, by the monotonic clock
 
     def tell(self, event: str, vi: str, en: str, **facts: object) -> None:
@@ -167,6 +168,8 @@ async def _live(agent: Agent) -> None:
             taking = group.create_task(_keep_taking(agent))
             await _keep_pushing(agent)
             taking.cancel()
+        if agent.stopped_by:
+            raise agent.stopped_by
     finally:
         agent.show()
 
@@ -184,12 +187,21 @@ async def _keep_taking(agent: Agent) -> None:
             agent.was_full = True
         except queries.RetryableSourceError as error:
             agent.tell("source_away", "Không đọc được cơ sở dữ liệu của tỉnh", str(error))
+            took_all = _stops(agent, error)
         except RejectedFileError as error:
             agent.tell("not_taken", error.vi, error.en)
+            took_all = _stops(agent, error)
         agent.took_all = took_all
         if agent.spool.is_alarming and not agent.was_alarming:
             agent.tell("alarm", "Bộ đệm đã dùng hơn 80 %", "more than 80 % of the spool's quota are used")
         agent.was_alarming = agent.spool.is_alarming
+
+
+def _stops(agent: Agent, error: AgentError) -> bool:
+    """With `once` nothing further is read, and what was taken before is sent; otherwise the next look tries again."""
+    if agent.around.once:
+        agent.stopped_by = error
+    return agent.around.once
 
 
 async def _occasions(agent: Agent) -> AsyncIterator[None]:
@@ -234,7 +246,11 @@ async def _take(agent: Agent) -> bool:
         return True
     for taken in agent.origin.take_settled(agent.spool, now=agent.around.monotonic(), made_at=made_at):
         if taken.error:
-            agent.tell("not_taken", f"{taken.name}: {taken.error.vi}", f"{taken.name}: {taken.error.en}")
+            agent.tell(
+                "not_taken",
+                f"{taken.name}: {taken.error.vi} Tệp được để riêng trong {REFUSED}/.",
+                f"{taken.name}: {taken.error.en} It was set aside in {REFUSED}/.",
+            )
         else:
             said = (taken.name, taken.sequence)
             agent.tell("taken", "{}: lô {}".format(*said), "{}: batch {}".format(*said), sequence=taken.sequence)
@@ -280,7 +296,7 @@ def _tell_fault(agent: Agent, event: str, vi: str, fault: Fault) -> None:
     agent.standing.is_connected = False
     said = {"reason": fault.reason or fault.code.name, "vi": fault.vi, "en": fault.message}
     if agent.standing.last_fault != said:
-        agent.tell(event, f"{vi}. {fault.vi}".strip(), f"{said['reason']}: {fault.message}")
+        agent.tell(event, f"{vi}. {fault.vi}".strip(), told(fault))
     agent.standing.last_fault = said
 
 
@@ -297,7 +313,9 @@ async def _step(agent: Agent, channel: grpc.aio.Channel) -> None:
     if agent.is_due("tidy", 600):
         agent.spool.tidy(gateway_time=agent.clock.now())
         agent.did("tidy")
-    is_quiet = agent.took_all and not agent.spool.pending() and not agent.spool.stock.refused
+    is_quiet = (
+        agent.took_all and agent.stopped_by is None and not agent.spool.pending() and not agent.spool.stock.refused
+    )
     if is_quiet and agent.is_due("silence", agent.settings.silence_seconds):
         await _attest(agent, channel)
 
@@ -350,11 +368,12 @@ async def _attest(agent: Agent, channel: grpc.aio.Channel) -> None:
         return
     agent.clock.learn(attested.noted_at)
     agent.standing.attested_at = attested.noted_at.isoformat()
-    agent.standing.expected_by = attested.expected_by.isoformat()
+    expected = attested.expected_by
+    agent.standing.expected_by = expected.isoformat()
     agent.tell(
         "silence",
-        f"Không còn gì để gửi sau lô {agent.spool.last_sequence}; cổng đợi đến {attested.expected_by:%d/%m %H:%M} UTC",
-        f"nothing to send after batch {agent.spool.last_sequence}; expected by {attested.expected_by.isoformat()}",
+        f"Không còn gì để gửi sau lô {agent.spool.last_sequence}; cổng đợi đến {expected:%d/%m %H:%M} UTC",
+        f"nothing to send after batch {agent.spool.last_sequence}; expected by {expected:%Y-%m-%d %H:%M} UTC",
         up_to_sequence=agent.spool.last_sequence,
     )
 
@@ -366,17 +385,20 @@ async def _compare(agent: Agent, channel: grpc.aio.Channel) -> None:
         found = await _if_offered(
             compare(channel, source_id=agent.settings.source_id, epoch=epoch, batches=batches, last=last)
         )
-        if found is None or found.is_equal:
+        if found is None:
             continue
+        missing = [number for number in found.missing if (epoch, number) not in agent.spool.stock.refused]
+        if not (missing or found.differing or found.unknown):
+            continue  # a refused batch is lacking until its correction comes, and was told when it was refused
         gone = agent.spool.send_again(to_send_again(found, agent.spool.stock))
         agent.tell(
             "differs",
-            f"Cổng thiếu {len(found.missing)} lô, gửi lại; {len(gone)} lô không còn giữ; "
+            f"Cổng thiếu {len(missing)} lô, gửi lại; {len(gone)} lô không còn giữ; "
             f"{len(found.differing)} lô khác nội dung",
-            f"the gateway lacks {len(found.missing)} batches, sent again; {len(gone)} of them are no longer kept; "
+            f"the gateway lacks {len(missing)} batches, sent again; {len(gone)} of them are no longer kept; "
             f"{len(found.differing)} have other bytes there",
             epoch=epoch,
-            missing=list(found.missing[:100]),
+            missing=missing[:100],
             gone=[sequence for _, sequence in gone[:100]],
             differing=list(found.differing[:100]),
             unknown=list(found.unknown[:100]),

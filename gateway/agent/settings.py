@@ -1,5 +1,6 @@
 """agent.toml: everything an agent can be told. Unknown names are refused: a slip of the pen is not a setting."""
 
+import codecs
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -197,7 +198,7 @@ def read(path: Path) -> AgentSettings:
         raise top.fail("source", "has to be there, and each source_id once.")
     settings = AgentSettings(
         path=path,
-        gateway=top.take("gateway", str),
+        gateway=_gateway(top),
         spool=top.path("spool", "spool"),
         sources=sources,
         certificate=_certificate(top.table("certificate")),
@@ -214,6 +215,14 @@ def read(path: Path) -> AgentSettings:
     limits.done()
     top.done()
     return settings
+
+
+def _gateway(table: _Table) -> str:
+    gateway = table.take("gateway", str)
+    host, _, port = gateway.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+        raise table.fail("gateway", "has to be host:port.")
+    return gateway
 
 
 def _certificate(table: _Table | None) -> Certificate | None:
@@ -272,8 +281,28 @@ def _query(table: _Table) -> Query:
         chunk=table.number("chunk", 2_000, least=1),
         poll_seconds=table.number("poll_seconds", 60.0, least=0.05),
         format=table.choice("format", ROW_FORMATS),
-        separator=table.take("separator", str, ","),
-        charset=table.take("charset", str, "utf-8"),
+        separator=_separator(table),
+        charset=_charset(table),
     )
     table.done()
     return query
+
+
+def _separator(table: _Table) -> str:
+    separator = table.take("separator", str, ",")
+    if len(separator) != 1 or separator in '\r\n"':
+        raise table.fail("separator", "has to be one character, no quote and no end of a line.")
+    return separator
+
+
+def _charset(table: _Table) -> str:
+    """What csv is written in. TCVN3, VNI and VISCII are read by the gateway and not written by an agent."""
+    charset = table.take("charset", str, "utf-8")
+    try:
+        codecs.lookup(charset)
+        "".encode(charset)
+    except LookupError:
+        raise table.fail(
+            "charset", 'is none that an agent writes; leave it out and write format = "arrow", which needs none.'
+        ) from None
+    return charset

@@ -7,6 +7,7 @@ from importlib import import_module
 import typer
 
 from gateway.cli import saying
+from observability.imports import leave_pandas_out
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def _nothing() -> None:
 
 def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 done, 1 failed, 2 called wrongly."""
+    leave_pandas_out()
     called = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
     with saying.failures():
         application(called)()

@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,17 +14,23 @@ from gateway.agent import certificate, settings
 from gateway.agent.checking import Verdict
 from gateway.agent.connecting import channel_to, seals_of
 from gateway.agent.errors import FatalAgentSettingError
-from gateway.agent.holdings import Holdings, holdings, segment_name, summary
+from gateway.agent.holdings import Holdings, Key, Stock, holdings, segment_name, summary
 from gateway.agent.receipts import KeptReceipt, read_receipts
 from gateway.agent.settings import AgentSettings, SourceSettings
 from gateway.agent.telling import Event, read_standing
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
 
+if TYPE_CHECKING:
+    from gateway.agent.stepping import Differences
+    from gateway.authorities import Doubt
+
 app = typer.Typer(no_args_is_help=True)
 File = Annotated[
     Path, typer.Option("--settings", help="Tệp agent.toml · The settings file", envvar="LIENTHONG_AGENT_SETTINGS")
 ]
+_TROUBLES = {"not_taken", "refused"}  # events of which somebody has to hear who looks at exit codes only
+_SHOWN = 20  # numbers of batches in a line; --json has all of them
 HERE = Path("agent.toml")
 _MARKS = {Verdict.WELL: "✓", Verdict.WARNED: "!", Verdict.WRONG: "✗", Verdict.SKIPPED: "–"}
 
@@ -39,15 +46,23 @@ def init(
     ] = False,
 ) -> None:
     """Viết agent.toml mẫu, có giải thích. Write an agent.toml with every setting explained."""
+    from adapters import catalogue  # noqa: PLC0415 - the agent itself knows no declarations
+    from gateway.cli.naming import nearest_to  # noqa: PLC0415
+
+    if source not in (known := catalogue.load()).sources:  # a later release may declare it: told, not refused
+        typer.echo(f"Cảnh báo: {nearest_to(source, known)}", err=True)
     written = settings.TEMPLATE.format(gateway=gateway, source_id=source, comment="# " if without_certificate else "")
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(written)
+        settings.read(file)
+    except FatalAgentSettingError:
+        file.unlink()
+        raise
     except FileExistsError:
         raise FatalAgentSettingError(
             str(file), "is there already and is left as it is.", next_step="edit it, or name another by --settings."
         ) from None
-    settings.read(file)
     say(f"Đã viết {file}", f"{file} written; next: edit it, then `lienthong agent doctor`")
 
 
@@ -58,13 +73,21 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="Gửi hết rồi dừng · End when nothing is owed")] = False,
     as_json: Json = False,
 ) -> None:
-    """Nhận tệp hoặc dòng mới, gửi, giữ biên nhận, cho đến Ctrl-C. Take, send and keep receipts until Ctrl-C."""
+    """Nhận tệp hoặc dòng mới, gửi, giữ biên nhận, cho đến Ctrl-C. Take, send and keep receipts until Ctrl-C.
+
+    --once: mã thoát 1 khi có tệp không nhận được hoặc lô bị từ chối. Exit code 1 when a file was not taken or a batch
+    was refused.
+    """
     from gateway.agent.running import Surroundings  # noqa: PLC0415 - only this command watches folders and databases
     from gateway.agent.running import run as live  # noqa: PLC0415
 
     chosen = settings.read(file)
 
+    is_all_well = True
+
     def tell(event: Event) -> None:
+        nonlocal is_all_well
+        is_all_well = is_all_well and event.event not in _TROUBLES
         if as_json:
             said = {"source_id": event.source_id, "event": event.event, "vi": event.vi, "en": event.en, **event.facts}
             json_line({"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | said)
@@ -86,6 +109,8 @@ def run(
             say("Tác tử dừng; bộ đệm an toàn", "the agent stops; its spool is safe")
 
     asyncio.run(until_stopped())
+    if once and not is_all_well:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -155,7 +180,7 @@ def compare(*, file: File = HERE, as_json: Json = False) -> None:
         for epoch, sequence in kept:  # the running agent, or the next one, finds these
             name = segment_name(held.epochs.index(epoch), sequence)
             (chosen.spool_of(source.source_id) / "resend" / name).touch()
-        _say_compared(source.source_id, compared, len(kept), len(again) - len(kept), as_json=as_json)
+        _say_compared(source.source_id, compared, held.stock, again, as_json=as_json)
     if any(not compared.is_equal for _, _, compared in found):
         raise typer.Exit(1)
 
@@ -166,16 +191,29 @@ def receipts(
     *,
     file: File = HERE,
     last: Annotated[int, typer.Option(min=1, help="Số biên nhận cuối · How many of the last")] = 20,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Kiểm chữ ký, không cần cổng · Hold the signatures against the authorities")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Các biên nhận đang giữ. The receipts that are kept."""
+    """Các biên nhận đang giữ. The receipts that are kept.
+
+    --verify: mã thoát 1 khi có biên nhận không do cổng ký. Exit code 1 when a receipt is not a gateway's own word.
+    """
     chosen = settings.read(file)
+    doubts = _doubting(chosen) if verify else None
+    all_hold = True
     wanted = [one.source_id for one in chosen.sources if source in {"", one.source_id}]
+    if not wanted:
+        named = ", ".join(one.source_id for one in chosen.sources)
+        raise typer.BadParameter(f"{source}: không có trong · is not in {file.name}: {named}")
     for source_id in wanted:
         kept = list(read_receipts(chosen.spool_of(source_id) / "receipts.jsonl"))[-last:]
+        found = [doubts(one) if doubts else None for one in kept]
+        all_hold = all_hold and not any(found)
         if as_json:
-            for one in kept:
-                json_line(one)
+            for one, doubt in zip(kept, found, strict=True):
+                json_line(asdict(one) | ({"doubt": doubt} if verify else {}))
             continue
         rows(
             (
@@ -187,12 +225,26 @@ def receipts(
                 "ký · signed",
                 "id",
             ),
-            [_row(one) for one in kept],
+            [_row(one, doubt) for one, doubt in zip(kept, found, strict=True)],
         )
+    if not all_hold:
+        raise typer.Exit(1)
 
 
-def _row(one: KeptReceipt) -> tuple[object, ...]:
-    signed = "✓" if one.signature else "–"
+def _doubting(chosen: AgentSettings) -> Callable[[KeptReceipt], "Doubt | None"]:
+    """What looks at the signature of a receipt. Raises FatalAgentSettingError without authorities that can be read."""
+    from gateway.agent.verifying import doubt_of  # noqa: PLC0415 - only this needs the signatures' library
+
+    authorities = seals_of(replace(chosen, limits=replace(chosen.limits, signed_receipts=True))).get("authorities")
+    if authorities is None:
+        raise FatalAgentSettingError(
+            str(chosen.path), "names no authorities to hold signatures against.", next_step="add [certificate]."
+        )
+    return lambda kept: doubt_of(kept, authorities, now=datetime.now(UTC))
+
+
+def _row(one: KeptReceipt, doubt: "Doubt | None") -> tuple[object, ...]:
+    signed = f"✗ {doubt}" if doubt else "✓" if one.signature else "–"
     return (one.sequence, one.epoch, one.landed_at[:19], one.received, one.accepted, signed, one.receipt_id)
 
 
@@ -233,10 +285,13 @@ def _status(chosen: AgentSettings, source: SourceSettings, days: int | None) -> 
 def _say_status(one: Mapping[str, Any]) -> None:
     left = "?" if one["seconds_left"] is None else f"{one['seconds_left']:.0f} s"
     owed = (one["batches_owed"], one["bytes_owed"], one["oldest_waiting"] or "–", left)
-    say(
-        "{}: còn nợ {} lô, {} byte, chờ từ {}, còn {}".format(one["source_id"], *owed),
-        "owes {} batches, {} bytes, waiting since {}, {} left".format(*owed),
-    )
+    if one["batches_owed"]:
+        say(
+            "{}: còn nợ {} lô, {} byte, chờ từ {}, còn {}".format(one["source_id"], *owed),
+            "owes {} batches, {} bytes, waiting since {}, {} left".format(*owed),
+        )
+    else:
+        say(f"{one['source_id']}: không còn nợ lô nào", "owes nothing")
     if last := one["last_receipt"]:
         said = (last["sequence"], last["landed_at"][:19], last["receipt_id"])
         say("  biên nhận cuối: lô {} lúc {} UTC".format(*said), "last receipt: batch {} at {} UTC, {}".format(*said))
@@ -252,16 +307,45 @@ def _say_status(one: Mapping[str, Any]) -> None:
         say(f"  lô {refusal['sequence']} bị từ chối: {refusal['vi']}", f"refused: {refusal['en']}")
 
 
-def _say_compared(source_id: str, compared: Any, again: int, gone: int, *, as_json: bool) -> None:
+def _say_compared(
+    source_id: str, compared: "Differences", stock: Stock, again: Sequence[Key], *, as_json: bool
+) -> None:
+    sent_again = [sequence for epoch, sequence in again if (epoch, sequence) in stock.entries]
+    gone = [sequence for epoch, sequence in again if (epoch, sequence) not in stock.entries]
     if as_json:
-        json_line({"source_id": source_id, "sent_again": again, "no_longer_kept": gone} | compared.__dict__)
-    elif compared.is_equal:
-        say(f"{source_id} {compared.epoch}: hai bên như nhau", "both sides hold the same")
-    else:
-        counts = (len(compared.missing), again, gone, len(compared.differing), len(compared.unknown))
-        say(
-            "{} {}: cổng thiếu {} lô (gửi lại {}, không còn giữ {}), {} lô khác nội dung, {} lô chỉ cổng có".format(
-                source_id, compared.epoch, *counts
-            ),
-            "the gateway lacks {} (sent again {}, no longer kept {}), {} differ, {} are there only".format(*counts),
+        json_line(
+            {"source_id": source_id, "sent_again": len(sent_again), "no_longer_kept": len(gone)} | asdict(compared)
         )
+        return
+    if compared.is_equal:
+        say(f"{source_id} {compared.epoch}: hai bên như nhau", "both sides hold the same")
+        return
+    refused = [sequence for sequence in compared.missing if (compared.epoch, sequence) in stock.refused]
+    waiting = sorted({*compared.missing} - {*sent_again, *gone, *refused})
+    say(f"{source_id} {compared.epoch}: hai bên khác nhau", "the two sides differ")
+    for vi, en, sequences in (
+        ("cổng thiếu, tác tử gửi lại", "the gateway lacks, sent again by the agent", sent_again),
+        (
+            "cổng thiếu, ở đây không còn giữ: gọi đơn vị vận hành cổng",
+            "lacks, no longer kept here: call its operator",
+            gone,
+        ),
+        (
+            "bị cổng từ chối, cần tệp sửa trong corrected/",
+            "refused by the gateway, wait for a file in corrected/",
+            refused,
+        ),
+        ("chưa gửi xong", "still to be sent", waiting),
+        (
+            "khác nội dung, không ghi đè: gọi đơn vị vận hành cổng",
+            "other bytes there: call its operator",
+            compared.differing,
+        ),
+        ("chỉ cổng có", "there only", compared.unknown),
+    ):
+        if sequences:
+            say(f"  {len(sequences)} lô {vi}: {_numbers(sequences)}", f"{len(sequences)} batches: {en}")
+
+
+def _numbers(sequences: Sequence[int]) -> str:
+    return ", ".join(map(str, sequences[:_SHOWN])) + (" …" if len(sequences) > _SHOWN else "")

@@ -13,7 +13,7 @@ from gateway import balances, signatures, signing
 from gateway.agent import settings as agent_settings
 from gateway.agent.receipts import read_receipts
 from gateway.authorities import Authorities, SignatureRefusedError
-from gateway.cli.options import Json, read_date
+from gateway.cli.options import Json, known_province, read_date
 from gateway.cli.push import in_order
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
@@ -28,7 +28,7 @@ from reconciliation.store.engine import Engine
 
 app = typer.Typer(no_args_is_help=True)
 _COUNTED = ("received", "accepted", "quarantined", "superseded", "pending")
-_Province = Annotated[str, typer.Option(help="Mã tỉnh · The province's code")]
+_Province = Annotated[str, typer.Option(help="Mã tỉnh · The province's code", callback=known_province)]
 
 
 @app.callback()

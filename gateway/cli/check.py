@@ -5,7 +5,7 @@ import re
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,28 +48,37 @@ def command(
     try:
         checked = _checked(file, source=source, dialect=dialect, exported_on=exported_on)
         figures = check_file(checked)
+        _write(figures, html=html, csv=csv, as_json=as_json)
     except (UnknownSourceError, AdapterError) as error:
         typer.echo(f"Lỗi: {error}", err=True)
         raise typer.Exit(EXIT_REFUSED) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__  # the rest of its words is the path, as raw as it came
-        typer.echo(f"Lỗi: không mở được tệp · cannot open {plain(file.name)}: {reason}", err=True)
+        place = Path(error.filename if isinstance(error.filename, str) else file)
+        typer.echo(f"Lỗi: không mở được tệp · cannot open {plain(place.name)}: {reason}", err=True)
         raise typer.Exit(EXIT_REFUSED) from error
-    if as_json == _STDOUT:
-        sys.stdout.write(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
-    else:
-        show(figures)
+    raise typer.Exit(figures["exit_code"])
+
+
+def _write(figures: dict[str, Any], *, html: Path | None, csv: Path | None, as_json: Path | None) -> None:
+    """The report in every form that is asked for, files first. Raises OSError."""
     for path, text in ((html, page), (csv, sheet)):
         if path is not None:
             path.write_text(text(figures), encoding="utf-8", newline="")
-    if as_json is not None and as_json != _STDOUT:
-        as_json.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    raise typer.Exit(figures["exit_code"])
+    if as_json is None:
+        show(figures)
+        return
+    written = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
+    if as_json == _STDOUT:
+        sys.stdout.write(written)
+    else:
+        as_json.write_text(written, encoding="utf-8")
+        show(figures)
 
 
 def _checked(file: Path, *, source: str, dialect: Path | None, exported_on: str) -> Checked:
     if bool(source) == (dialect is not None):
-        raise typer.BadParameter("--source | --dialect")
+        raise typer.BadParameter("cho một trong hai · give one of the two: --source MÃ | --dialect THƯ-MỤC")
     meant = source_of_dialect(dialect) if dialect is not None else source_named(source, catalogue.load())
     day, day_from = _export_day(file, meant if dialect is not None else None, exported_on)
     return Checked(file=file, source=meant, exported_on=day, exported_on_from=day_from, as_of=_today())

@@ -19,11 +19,11 @@ from adapters.simulator import Country, exports, simulate
 from gateway.cli.naming import UnknownSourceError, source_named, source_of_dialect
 from gateway.cli.options import read_date
 from gateway.cli.saying import rows, say
-from gateway.errors import GatewayError
 from gateway.reports import conformance as report
 from gateway.reports.figures import EXIT_CLEAN, EXIT_FINDINGS, EXIT_REFUSED, Figures
 from gateway.reports.plain import plain
 from reconciliation.lifecycle import VIETNAM
+from reconciliation.numerals import counted
 
 SEED = 20250701
 RECORDS = (300, 1_500, 6_000, 18_000)  # of each system, as first drawn and again
@@ -49,14 +49,15 @@ def command(
     code 0: passed; 1: not; 2: no such source or file.
     """
     if (bool(source) + (dialect is not None) + every) != 1 or (every and file) or (dialect is not None and not file):
-        raise typer.BadParameter("--source [--file …] | --dialect --file … | --all")
+        raise typer.BadParameter("cho một cách · give one of: --source [--file …] | --dialect --file … | --all")
     try:
         told = _told(source, dialect, file or [], exported_on)
     except (UnknownSourceError, AdapterError) as error:
         typer.echo(f"Lỗi: {error}", err=True)
         raise typer.Exit(EXIT_REFUSED) from error
     except OSError as error:
-        typer.echo(f"Lỗi: không mở được tệp · cannot open a file: {error.strerror}", err=True)
+        place = plain(Path(error.filename).name) if isinstance(error.filename, str) else "a file"
+        typer.echo(f"Lỗi: không mở được tệp · cannot open {place}: {error.strerror}", err=True)
         raise typer.Exit(EXIT_REFUSED) from error
     if as_json == _STDOUT:
         sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) + "\n")
@@ -79,7 +80,7 @@ def _told(source: str, dialect: Path | None, files: Sequence[Path], exported_on:
         found = list(drawn(known.provinces[meant.province_code], only={meant.source_id}))
         return report.figures(found, origin=_DRAWN)
     if not exported_on and dialect is None:
-        raise GatewayError("--file: cho --exported-on yyyy-mm-dd · give the day of export.")
+        raise typer.BadParameter("--file: cho --exported-on yyyy-mm-dd · give the day of export.")
     day = read_date(exported_on) if exported_on else meant.dialect.sample.exported_on
     found = [_of_files(meant, files, day)]
     return report.figures(found, origin=", ".join(plain(one.name) for one in files))
@@ -146,7 +147,10 @@ def _show(told: Figures) -> None:
                 for one in system["criteria"]
             ],
         )
-    say(f"{told['passed']}/{len(systems)} hệ thống đạt", f"{told['passed']} of {len(systems)} systems pass")
+    say(
+        f"{told['passed']}/{len(systems)} hệ thống đạt",
+        f"{told['passed']} of {counted(len(systems), 'system', 'systems')} pass",
+    )
 
 
 def _broken(system: Figures) -> str:

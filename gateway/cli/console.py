@@ -1,10 +1,12 @@
 """`lienthong console`: the stewards' console by the settings of the environment (docs/settings.md)."""
 
-from gateway.__main__ import database
+import typer
+
 from gateway.cli.options import Json
 from gateway.cli.saying import json_line, say
 from gateway.console import serving
-from gateway.settings import read
+from gateway.databases import database
+from gateway.settings import read, unknown
 from observability import logs
 from reconciliation.store.engine import connect, require_schema
 
@@ -20,7 +22,9 @@ def command(*, as_json: Json = False) -> None:
 
     settings = read()
     logs.configure(service_name="console")
-    with database(settings) as url:
+    for line in unknown():
+        typer.echo(line, err=True)
+    with database(settings, may_borrow=True) as url:
         engine = connect(url, pool_size=1)
         require_schema(engine)
         engine.dispose()

@@ -22,7 +22,7 @@ from gateway.client import CLIENT_SOFTWARE, connect
 from gateway.client.errors import RejectedByGatewayError, translated
 from gateway.errors import GatewayError, Reason
 from gateway.identity import Role, identity_of
-from gateway.settings import Settings, read
+from gateway.settings import Settings, read, unknown
 from gateway.tls import files_of, read_material
 from gateway.v1 import intake_pb2_grpc
 from gateway.wire.intake import read_welcome_time, write_hello
@@ -72,7 +72,7 @@ def _checks(address: str, certificate: Path | None, key: Path | None, authoritie
         async with connect(address, credentials=credentials(certificate, key, authorities)) as channel:
             return await look(channel)
 
-    yield _check("cài đặt", "settings", lambda: str(read().data_folder))
+    yield _check("cài đặt", "settings", _settings)
     yield _check("các nguồn", "sources", _sources)
     yield _check("chứng thư của cổng", "certificates", lambda: _certificates(read(), datetime.now(UTC)))
     yield _check("cơ sở dữ liệu", "database", _database)
@@ -88,6 +88,14 @@ def _check(name_vi: str, name: str, look: Callable[[], str]) -> Check:
     except (GatewayError, ReconciliationError, AdapterError, OSError) as error:
         return Check(name_vi=name_vi, name=name, is_well=False, found=str(error))
     return Check(name_vi=name_vi, name=name, is_well=True, found=found)
+
+
+def _settings() -> str:
+    """Read, and none of them misspelt."""
+    settings = read()
+    if strange := unknown():
+        raise GatewayError(" ".join(strange))
+    return "from the environment" if settings.database_url else str(settings.data_folder)
 
 
 def _sources() -> str:

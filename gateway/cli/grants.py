@@ -7,18 +7,19 @@ from typing import Annotated
 import typer
 
 from adapters import catalogue
-from gateway.cli.options import Json, read_date
+from gateway.cli import granting
+from gateway.cli.naming import nearest_to
+from gateway.cli.options import Json
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
 from reconciliation.entitlements import shipped_source_grants
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import SourceGrant
-from reconciliation.store import grants
+from reconciliation.store import grants, registers
 
 app = typer.Typer(no_args_is_help=True)
 
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Nguồn · A source, such as lao-cai.population")]
-_By = Annotated[str, typer.Option(help="Ai quyết định · Who decided")]
 
 
 @app.command("list")
@@ -70,79 +71,53 @@ def list_(
 def show(source_id: _Source, *, as_json: Json = False) -> None:
     """Lịch sử quyền của một nguồn. Every grant and revocation of a source, the oldest first."""
     with open_store() as engine:
-        entries = grants.history(engine, _known(source_id).source_id)
-    if as_json:
-        for entry in entries:
-            json_line(entry)
-        return
-    rows(
-        (
-            "lúc · at",
-            "ai · by",
-            "quyền · grant",
-            "tỉnh · provinces",
-            "ai được nói · identities",
-            "từ · from",
-            "đến · to",
-        ),
-        [
-            (
-                f"{entry.recorded_at.astimezone(VIETNAM):%d/%m/%Y %H:%M}",
-                entry.recorded_by,
-                "thu hồi · revoked" if entry.is_revoked else "cấp · granted",
-                " ".join(entry.grant.province_codes),
-                " ".join(entry.grant.identity_uris),
-                entry.grant.granted_from,
-                entry.grant.granted_until,
-            )
-            for entry in entries
-        ],
-    )
+        entries = registers.sources.history(engine, _known(source_id).source_id)
+    said = ("tỉnh · provinces", "ai được nói · identities")
+    granting.show_history(entries, said, ("province_codes", "identity_uris"), as_json=as_json)
 
 
 @app.command()
 def grant(
     source_id: _Source,
     *,
-    by: _By,
-    legal_reference: Annotated[str, typer.Option("--law", help="Căn cứ pháp lý · The law it rests on")],
+    by: granting.By,
+    legal_reference: granting.Law,
     province: Annotated[
         list[str] | None, typer.Option(help="Mã tỉnh hiện nay; mặc định tỉnh của nguồn · Current provinces")
     ] = None,
     identity: Annotated[
         list[str] | None, typer.Option(help="Danh tính được nói thay · Identities that may speak for it")
     ] = None,
-    purpose: Annotated[str, typer.Option(help="Mục đích · The purpose")] = "",
+    purpose: granting.Purpose = "",
     signed: Annotated[bool, typer.Option("--signed", help="Mọi lô phải ký · Every batch has to be signed")] = False,
-    granted_from: Annotated[str, typer.Option("--from", help="Từ ngày · First day, yyyy-mm-dd; today")] = "",
-    granted_until: Annotated[str, typer.Option("--to", help="Đến hết ngày · Last day, yyyy-mm-dd; none")] = "",
+    granted_from: granting.From = "",
+    granted_until: granting.Until = "",
 ) -> None:
     """Cấp quyền cho một nguồn, thay quyền đang có. Grant a source what it may send; the grant before ends."""
     now, known = datetime.now(UTC), _known(source_id)
+    first, last = granting.days(granted_from, granted_until, now=now)
     given = replace(
         known,
-        province_codes=_provinces(province, own=known.province_codes[0]),
+        province_codes=granting.provinces([*known.province_codes, *(province or ())]),
         identity_uris=tuple(identity) if identity else known.identity_uris,
         purpose=purpose or known.purpose,
         legal_reference=legal_reference,
         signature_required=signed,
-        granted_from=read_date(granted_from) if granted_from else now.astimezone(VIETNAM).date(),
-        granted_until=read_date(granted_until) if granted_until else None,
+        granted_from=first,
+        granted_until=last,
     )
-    if given.granted_until and given.granted_until < given.granted_from:
-        raise typer.BadParameter("--to < --from")
     if any(not uri.startswith("spiffe://") for uri in given.identity_uris):
-        raise typer.BadParameter("--identity: spiffe://…")
+        raise typer.BadParameter("--identity: viết cả · write all of it: spiffe://lienthong/source/yen-bai.population")
     with open_store() as engine:
-        grants.give(engine, given, by=by, now=now)
+        registers.sources.give(engine, given, by=by, now=now)
     say(f"Đã cấp quyền cho {source_id}", f"{source_id} is granted; gateways know within a minute")
 
 
 @app.command()
-def revoke(source_id: _Source, *, by: _By) -> None:
+def revoke(source_id: _Source, *, by: granting.By) -> None:
     """Thu hồi quyền của một nguồn. Take a source's grant away."""
     with open_store() as engine:
-        if not grants.revoke(engine, _known(source_id).source_id, by=by, now=datetime.now(UTC)):
+        if not registers.sources.revoke(engine, _known(source_id).source_id, by=by, now=datetime.now(UTC)):
             raise typer.BadParameter(f"{source_id}: không có quyền · has no grant")
     say(f"Đã thu hồi quyền của {source_id}", f"{source_id} is revoked; gateways know within a minute")
 
@@ -175,13 +150,5 @@ def _known(source_id: str) -> SourceGrant:
     """The grant that a source would ship with."""
     shipped = {one.source_id: one for one in shipped_source_grants(catalogue.load())}
     if source_id not in shipped:
-        raise typer.BadParameter(f"{source_id}: lienthong sources")
+        raise typer.BadParameter(nearest_to(source_id, catalogue.load()))
     return shipped[source_id]
-
-
-def _provinces(given: list[str] | None, *, own: str) -> tuple[str, ...]:
-    """The provinces of a grant, the source's own among them: its rows are filed under that one."""
-    named = sorted({own, *(given or ())})
-    if unknown := [code for code in named if code not in catalogue.load().provinces]:
-        raise typer.BadParameter(f"--province: {', '.join(unknown)}")
-    return tuple(named)

@@ -1,17 +1,19 @@
 """`lienthong job`: one scheduled job, run now. Each is idempotent."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.cli.options import Json
+from gateway.cli.options import Json, known_province
 from gateway.cli.saying import json_line, rows
 from gateway.cli.store import open_store
 from gateway.errors import GatewayError
 from gateway.settings import read
 from reconciliation import jobs
+from reconciliation.store import feed_keeping
 from reconciliation.store.engine import Engine
 
 JOBS = {
@@ -23,6 +25,7 @@ JOBS = {
     "weekly_report": "đếm và lưu số liệu tuần · count and keep the figures of the week",
     "count_scores": "tính bảng điểm của hôm nay · count today's scoreboard",
     "purge_feed": "dọn các thay đổi mà mọi cơ sở dữ liệu đã nhận · let go of changes that every registry has",
+    "purge_snapshots": "dọn bản chụp cũ không ai đang tải · let go of old snapshots that nobody is reading",
     "retrain_model": "học lại mô hình liên kết của tỉnh · teach provinces' linkage models anew",
     "publish_snapshot": "ghi bản chụp cho một cơ sở dữ liệu quốc gia · write a registry's snapshot",
 }
@@ -34,9 +37,11 @@ def command(
     province: Annotated[list[str] | None, typer.Option(help="Mã tỉnh; mặc định: nơi có dữ liệu mới · Codes")] = None,
     consumer: Annotated[str, typer.Option(help="Cho publish_snapshot · For publish_snapshot")] = "",
     folder: Annotated[
-        Path,
-        typer.Option(help="Nơi ghi bản chụp, mô hình · Where snapshots go, and models without LIENTHONG_MODEL_FOLDER"),
-    ] = Path("snapshots"),
+        Path | None,
+        typer.Option(
+            help="Nơi ghi bản chụp, mô hình, thay cho cài đặt · Where snapshots and models go, instead of as set"
+        ),
+    ] = None,
     keep_days: Annotated[int, typer.Option(min=1, help="Cho purge_feed: giữ bao nhiêu ngày · For purge_feed")] = (
         jobs.FEED_DAYS
     ),
@@ -54,6 +59,8 @@ def command(
         raise GatewayError(f"There is no job {name[:40]}. Next: `lienthong job list`.")
     if leaving_behind and by == "lienthong job":
         raise typer.BadParameter("--leaving-behind: say who decided, with --by")
+    for code in province or ():
+        known_province(code)
     with open_store() as engine:
         if name == "purge_feed":
             purged = jobs.purge_feed(
@@ -69,7 +76,7 @@ def command(
 
 
 def _run(
-    engine: Engine, name: str, *, provinces: list[str] | None, consumer: str, folder: Path
+    engine: Engine, name: str, *, provinces: list[str] | None, consumer: str, folder: Path | None
 ) -> list[dict[str, object]]:
     now = datetime.now(UTC)
     match name:
@@ -84,23 +91,38 @@ def _run(
             job = jobs.take_up_again if name == "take_up_again" else jobs.take_balance
             codes = provinces or jobs.provinces(engine)
             return [{"province": code, **job(engine, province_code=code, now=now)} for code in codes]
-        case "flag_stuck_updates" | "count_scores" | "escalate":
-            counting = {
+        case "flag_stuck_updates" | "count_scores" | "escalate" | "weekly_report":
+            counting: Mapping[str, Callable[..., jobs.Counts]] = {
                 "flag_stuck_updates": jobs.flag_stuck_updates,
                 "count_scores": jobs.count_scores,
                 "escalate": jobs.escalate,
+                "weekly_report": jobs.weekly_report,
             }
             return [dict(counting[name](engine, now=now))]
-        case "weekly_report":
-            return [dict(jobs.weekly_report(engine, now=now))]
         case "retrain_model":
             codes = provinces or jobs.provinces(engine)
-            models = read().model_folder or folder
+            models = folder or read().model_folder
             return [
                 {"province": code, **jobs.retrain_model(engine, province_code=code, folder=models, seed=1, now=now)}
                 for code in codes
             ]
+        case "purge_snapshots":
+            kept = read()
+            return [
+                dict(
+                    jobs.purge_snapshots(
+                        engine,
+                        folder=folder or kept.snapshot_folder,
+                        now=now,
+                        newest=kept.snapshots_kept,
+                        keep_days=kept.snapshot_days,
+                        by="lienthong job",
+                    )
+                )
+            ]
         case _:
             if not consumer:
-                raise GatewayError("publish_snapshot needs a registry. Next: give --consumer.")
-            return [dict(jobs.publish_snapshot(engine, consumer_id=consumer, folder=folder, now=now))]
+                there_are = ", ".join(one.consumer_id for one in feed_keeping.following(engine))
+                raise GatewayError(f"publish_snapshot needs a registry. Next: give --consumer: {there_are}.")
+            snapshots = folder or read().snapshot_folder
+            return [dict(jobs.publish_snapshot(engine, consumer_id=consumer, folder=snapshots, now=now))]

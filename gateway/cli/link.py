@@ -18,8 +18,9 @@ from gateway.settings import read
 from reconciliation import inquiring
 from reconciliation.histories import Value, is_personal, read_history
 from reconciliation.lifecycle import VIETNAM
+from reconciliation.numerals import ENGLISH, VIETNAMESE, counted
 from reconciliation.weighing import RecordPair, Weighed
-from reconciliation.weights import load_model
+from reconciliation.weights import model_of
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -54,13 +55,15 @@ def new(
     """Một bản ghi mới có thể là ai trong tỉnh. Whom one new record may be, among all that stand in a province."""
     text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     with open_store() as engine:
-        found = inquiring.match_one(engine, inquiring.read_one(text), load_model(), province_code=province)
+        found = inquiring.match_one(
+            engine, inquiring.read_one(text), model_of(province, read().model_folder), province_code=province
+        )
     if as_json:
         json_line(found)
         return
     for match in found:
         vi, en = DECISIONS[match.decision]
-        say(f"{match.record_key}: {match.weight:.1f}, {vi}. {match.vi}", f"{en}. {match.en}")
+        say(f"{match.record_key}: {VIETNAMESE.tenth(match.weight)}, {vi}. {match.vi}", f"{en}. {match.en}")
     if not found:
         say("Không quy tắc gom nhóm nào thấy ai", "no blocking rule finds anybody")
 
@@ -82,7 +85,7 @@ def preview(left: _Record, right: _Record, *, as_json: Json = False) -> None:
     for registry in shown.registries:
         say(
             f"{registry.consumer_id}: {len(registry.changes)} thay đổi sẽ được gửi",
-            f"{len(registry.changes)} changes would be sent",
+            f"{counted(len(registry.changes), 'change', 'changes')} would be sent",
         )
     for counts, vi, en in ((shown.opened, "mở thêm", "opened"), (shown.closed, "đóng", "closed")):
         for kind, number in counts.items():
@@ -150,14 +153,14 @@ def _show(left: str, right: str, *, as_json: bool) -> None:
     say(weighed.vi, weighed.en)
     rows(
         ("so sánh · comparison", "kết quả · outcome", "trọng số · weight"),
-        [(part.comparison, f"{part.vi} · {part.en}", f"{part.weight:+.1f}") for part in weighed.parts],
+        [(part.comparison, f"{part.vi} · {part.en}", VIETNAMESE.figure(part.weight, "+.1f")) for part in weighed.parts],
     )
     _say_blocks(weighed)
     for change in weighed.changes:
         vi, en = DECISIONS[change.decision]
         say(
-            f"Nếu {change.vi}: {change.weight:.1f}, {vi}",
-            f"if {change.en}: {change.weight:.1f}, {en}",
+            f"Nếu {change.vi}: {VIETNAMESE.tenth(change.weight)}, {vi}",
+            f"if {change.en}: {ENGLISH.tenth(change.weight)}, {en}",
         )
 
 

@@ -1,7 +1,8 @@
 """`lienthong migrate`: the database's schema, and the registries with their grants."""
 
-from gateway.__main__ import database, prepare
+from gateway.__main__ import prepare
 from gateway.cli.saying import say
+from gateway.databases import database
 from gateway.settings import read
 
 

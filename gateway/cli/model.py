@@ -14,6 +14,7 @@ from gateway.settings import read
 from reconciliation import jobs, sampling
 from reconciliation.exchanging import export_model, import_model
 from reconciliation.model_changes import ModelChange, compare_models
+from reconciliation.numerals import ENGLISH, VIETNAMESE, counted
 from reconciliation.promising import Promise
 from reconciliation.weights import Model, load_model, model_of, save_model
 
@@ -89,7 +90,8 @@ def sample(
             now=datetime.now(UTC),
             models=read().model_folder,
         )
-    say(f"{drawn} cặp đã vào hàng đợi", f"{drawn} pairs are in the queue; next: lienthong model thresholds")
+    told = counted(drawn, "pair is", "pairs are")
+    say(f"{VIETNAMESE.count(drawn)} cặp đã vào hàng đợi", f"{told} in the queue; next: lienthong model thresholds")
 
 
 @app.command("thresholds")
@@ -120,12 +122,13 @@ def thresholds(
 def _show_sampled(sampled: sampling.Sampled) -> None:
     rows(
         ("từ trọng số · from weight", "cặp · pairs", "đã phán quyết · judged", "cùng người · one person"),
-        [(f"{one.weight:.2f}", one.pairs, one.judged, one.matches) for one in sampled.strata],
+        [(VIETNAMESE.figure(one.weight, ".2f"), one.pairs, one.judged, one.matches) for one in sampled.strata],
     )
     judged = sampled.judged
     low, high = judged.interval
     say(
-        f"Từ {judged.upper:.2f}: độ chính xác {low:.4f}–{high:.4f} theo {judged.judged} cặp",
+        f"Từ {VIETNAMESE.figure(judged.upper, '.2f')}: độ chính xác {VIETNAMESE.figure(low, '.4f')}–"
+        f"{VIETNAMESE.figure(high, '.4f')} theo {VIETNAMESE.count(judged.judged)} cặp",
         "from there on the precision lies between the two",
     )
     if not judged.is_kept:
@@ -154,7 +157,9 @@ def _show(change: ModelChange, *, is_on_records: bool) -> None:
         [(one.before, one.after, one.pairs) for one in change.pairs],
     )
     say(
-        f"{change.records_moved} hồ sơ đổi người; {change.subjects_before} thành {change.subjects_after} người",
-        f"{change.records_moved} records would have another subject; {change.subjects_before} subjects become "
-        f"{change.subjects_after}",
+        f"{VIETNAMESE.count(change.records_moved)} hồ sơ đổi người; "
+        f"{VIETNAMESE.count(change.subjects_before)} thành {VIETNAMESE.count(change.subjects_after)} người",
+        f"{counted(change.records_moved, 'record', 'records')} would have another subject; "
+        f"{counted(change.subjects_before, 'subject becomes', 'subjects become')} "
+        f"{ENGLISH.count(change.subjects_after)}",
     )

@@ -10,6 +10,7 @@ from adapters.catalogue import Cadence, Catalogue, Office, Source, VintageRule
 from adapters.declaration import read_dialect
 from adapters.steps import fold_name
 from gateway.errors import GatewayError
+from gateway.reports.plain import plain
 
 _KINDS = {
     "population": "population",
@@ -46,9 +47,15 @@ def source_named(text: str, catalogue: Catalogue) -> Source:
     by_name = _by_name(catalogue)
     if wanted in by_name:
         return by_name[wanted]
+    raise UnknownSourceError(nearest_to(text, catalogue))
+
+
+def nearest_to(text: str, catalogue: Catalogue) -> str:
+    """What to say of a name that no source has: the nearest ids, in both languages."""
+    wanted, by_name = _folded(text), _by_name(catalogue)
     nearest = get_close_matches(wanted, by_name, n=2 * _NEAREST, cutoff=0.5)
     ids = list(dict.fromkeys(by_name[name].source_id for name in nearest))[:_NEAREST]
-    raise UnknownSourceError(_unknown(ids or sorted(catalogue.sources)[:_NEAREST]))
+    return _unknown(plain(text), ids or sorted(catalogue.sources)[:_NEAREST])
 
 
 def source_of_dialect(folder: Path) -> Source:
@@ -94,8 +101,8 @@ def _keys(words: list[str]) -> list[str]:
     return [one.removeprefix("tinh").removeprefix("thanhpho") for one in bare]
 
 
-def _unknown(ids: list[str]) -> str:
+def _unknown(text: str, ids: list[str]) -> str:
     return (
-        f"Không có nguồn này. Gần nhất: {', '.join(ids)}. Xem: lienthong sources · "
+        f"{text}: không có nguồn này. Gần nhất: {', '.join(ids)}. Xem: lienthong sources · "
         f"There is no such source. Nearest: {', '.join(ids)}. Next: lienthong sources"
     )

@@ -25,7 +25,16 @@ def read_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r}: yyyy-mm-dd") from None
+        raise typer.BadParameter(f"{text!r}: không phải ngày · is no date; yyyy-mm-dd") from None
+
+
+def known_province(code: str | None) -> str | None:
+    """`code` if it is one of today's provinces: a code mistyped must not look like a province without anything."""
+    from adapters import catalogue  # noqa: PLC0415 - only commands that take a province need it
+
+    if code and code not in (known := catalogue.load().provinces):
+        raise typer.BadParameter(f"{code[:10]}: không có tỉnh này · is no province. {', '.join(sorted(known))}")
+    return code
 
 
 def credentials(certificate: Path | None, key: Path | None, authorities: Path | None) -> "Credentials | None":

@@ -13,12 +13,16 @@ from gateway.cli.saying import json_line, say
 from gateway.client import FeedClient, connect
 from gateway.errors import GatewayError
 from reconciliation.model import Outcome, OutcomeKind
+from reconciliation.numerals import counted
 
 
 def command(
     consumer: Annotated[str, typer.Argument(help="Mã cơ sở dữ liệu quốc gia · The registry's id")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help='{"feed_seq", "outcome", "reason"} a line')],
     *,
+    cursor: Annotated[
+        str, typer.Option(help="Con trỏ sau các thay đổi đó · The cursor after these changes, as pull told it")
+    ] = "",
     address: Address,
     certificate: Certificate = None,
     key: Key = None,
@@ -33,13 +37,16 @@ def command(
         async with connect(address, credentials=shown) as channel:
             client = FeedClient(channel, consumer_id=consumer)
             parts = [outcomes[start : start + MAX_OUTCOMES] for start in range(0, len(outcomes), MAX_OUTCOMES)]
-            return sum([await client.report(part) for part in parts])
+            return sum([await client.report(part, cursor=cursor) for part in parts])
 
     recorded = asyncio.run(run())
     if as_json:
         json_line({"reported": len(outcomes), "recorded": recorded})
     else:
-        say(f"Đã ghi {recorded} trên {len(outcomes)} báo cáo", f"{recorded} of {len(outcomes)} reports were new")
+        say(
+            f"Đã ghi {recorded} trên {len(outcomes)} báo cáo",
+            f"{recorded} of {counted(len(outcomes), 'report', 'reports')} new",
+        )
 
 
 def _outcome(number: int, line: str) -> Outcome:

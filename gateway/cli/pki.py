@@ -25,6 +25,9 @@ _Province = Annotated[str, typer.Option("--province", help="Mã tỉnh, cho agen
 _Gateway = Annotated[str, typer.Option("--gateway", help="Tên của cổng · A gateway's name")]
 _Operator = Annotated[str, typer.Option("--operator", help="Người vận hành · An operator's name")]
 _Portal = Annotated[str, typer.Option("--portal", help="Cổng dịch vụ công · A portal's id")]
+_Steward = Annotated[
+    str, typer.Option("--steward", help="Cán bộ, hoặc hệ thống của cán bộ · A steward, or their system")
+]
 _Hosts = Annotated[list[str], typer.Option("--host", help="Tên máy hay địa chỉ của cổng · A name or address of it")]
 _Days = Annotated[int, typer.Option(min=1, max=pki.MOST_DAYS, help="Số ngày hiệu lực · How many days it lasts")]
 _Out = Annotated[Path, typer.Option("--out", file_okay=False, help="Nơi ghi chứng thư và khóa · Where to write them")]
@@ -59,6 +62,7 @@ def issue(
     gateway: _Gateway = "",
     operator: _Operator = "",
     portal: _Portal = "",
+    steward: _Steward = "",
     host: _Hosts = [],  # noqa: B006 - typer's way of saying none
     days: _Days = pki.MOST_DAYS,
     out: _Out = Path(),
@@ -75,8 +79,10 @@ def issue(
         gateway=gateway,
         operator=operator,
         portal=portal,
+        steward=steward,
     )
     path = _free_path(out, identity)
+    _declared(identity)
     _hand_over(pki.issue(authority, identity, now=_now(), days=days, hosts=host), path, as_json=as_json)
 
 
@@ -92,6 +98,7 @@ def sign(
     gateway: _Gateway = "",
     operator: _Operator = "",
     portal: _Portal = "",
+    steward: _Steward = "",
     host: _Hosts = [],  # noqa: B006 - typer's way of saying none
     days: _Days = pki.MOST_DAYS,
     out: _Out = Path(),
@@ -108,9 +115,11 @@ def sign(
         gateway=gateway,
         operator=operator,
         portal=portal,
+        steward=steward,
     )
     path = _free_path(out, identity)
-    signed = pki.sign(authority, request.read_bytes(), identity, now=_now(), days=days, hosts=host)
+    _declared(identity)
+    signed = pki.sign(authority, request.read_bytes(), identity, now=_now(), days=days, hosts=host, place=str(request))
     _hand_over(signed, path, as_json=as_json)
 
 
@@ -126,7 +135,9 @@ def renew(
 
     Cổng và agent đọc tệp mới mà không khởi động lại. The gateway and its callers take them without a restart.
     """
-    renewed = pki.renew(pki.open_authority(folder), read_file(certificate), now=_now(), days=days)
+    authority, old = pki.open_authority(folder), read_file(certificate)
+    read_chain(old, place=str(certificate))
+    renewed = pki.renew(authority, old, now=_now(), days=days)
     _hand_over(renewed, certificate, as_json=as_json)
 
 
@@ -196,16 +207,24 @@ _WARNINGS = {
 }
 
 
+_SHAPES = {
+    Role.SOURCE: "yen-bai.population",
+    Role.OFFICER: "15/lan",
+    Role.PROVINCE: "15",
+}
+
+
 def _identity(trust_domain: str, **given: str) -> Identity:
     """The identity that the options name; each is called like its role."""
     named = [(Role(role), name) for role, name in given.items() if name]
     if len(named) != 1:
-        raise typer.BadParameter(" | ".join(f"--{role}" for role in Role))
+        raise typer.BadParameter("cho đúng một · give exactly one: " + " | ".join(f"--{role}" for role in Role))
     role, name = named[0]
     try:
         return Identity(trust_domain=trust_domain, role=role, name=name)
     except ValueError as error:
-        raise typer.BadParameter(f"--{role}: {error}") from None
+        shape = _SHAPES.get(role, "a-z 0-9 . _ -")
+        raise typer.BadParameter(f"--{role}: {error}; viết như · write it as: {shape}") from None
 
 
 def _free_path(out: Path, identity: Identity) -> Path:
@@ -221,6 +240,16 @@ def _free_path(out: Path, identity: Identity) -> Path:
         )
     out.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _declared(identity: Identity) -> None:
+    """Warn of a source that no page declares: a slip of the pen here shows as NOT_ENTITLED at the province."""
+    from adapters import catalogue  # noqa: PLC0415 - only sources are looked up
+    from gateway.cli.naming import nearest_to  # noqa: PLC0415
+
+    known = catalogue.load()
+    if identity.role is Role.SOURCE and identity.name not in known.sources:
+        typer.echo(f"Cảnh báo: {nearest_to(identity.name, known)}", err=True)
 
 
 def _hand_over(issued: pki.Issued, path: Path, *, as_json: bool) -> None:

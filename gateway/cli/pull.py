@@ -76,10 +76,8 @@ def command(
                 if as_json:
                     json_line({"files": files, "changes": page.changes, "cursor": page.next_cursor, "lag": page.lag})
                 else:
-                    say(
-                        f"{page.changes} thay đổi, còn {page.lag}: {' '.join(files)}",
-                        f"{page.changes} changes, {page.lag} left",
-                    )
+                    written = f": {' '.join(files)}" if files else ""
+                    say(f"{page.changes} thay đổi, còn {page.lag}{written}", f"{page.changes} changes, {page.lag} left")
 
     asyncio.run(run())
 

@@ -1,16 +1,22 @@
 """`lienthong push`: the files of a source as batches, in the order of their names, until all of them are durable."""
 
 import asyncio
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 
+from gateway.agent.stepping import compare
 from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials, read_date
 from gateway.cli.saying import json_line, say
-from gateway.client import IntakeClient, Landed, Outgoing, Refused, Validated, connect
+from gateway.client import Answer, IntakeClient, Landed, Outgoing, Refused, Validated, connect
+from gateway.client.errors import RejectedByGatewayError, told
 from gateway.errors import GatewayError
 from gateway.reports.plain import plain
 from reconciliation.model import BatchFormat
@@ -42,35 +48,106 @@ def command(
     """Gửi tệp theo thứ tự tên; lô đã nhận thì bỏ qua. Push files in the order of their names; what landed is skipped.
 
     Tệp thứ n là lô n: giữ nguyên tên và thêm tệp mới ở cuối. File n is batch n: keep names, add new files at the end.
+    Mã thoát 1: có tệp bị từ chối, hoặc khác lô đã nhận cùng số. Exit code 1: a file was refused, or is not what
+    landed under its number.
     """
     if not epoch and not validate_only:
-        raise typer.BadParameter("--epoch | --validate-only")
+        raise typer.BadParameter("cho · give --epoch TÊN, hoặc · or --validate-only")
     files = list(in_order(paths))
-    outgoing = (_outgoing(number, file, exported_on) for number, file in enumerate(files, start=1))
-
+    if not files:
+        raise GatewayError(
+            "Thư mục không có tệp nào để gửi; xem lại đường dẫn. · "
+            "The folder holds no file to push. Next: look at the path."
+        )
+    days = [_day_of(file, exported_on) for file in files]  # all of them before the first is sent
+    pushing = Pushing(source, epoch or _REHEARSAL, files, days, as_json=as_json)
     shown = credentials(certificate, key, authorities)
 
-    async def run() -> bool:
-        all_landed = True
+    async def run() -> None:
         async with connect(address, credentials=shown) as channel:
             client = IntakeClient(channel, give_up_seconds=give_up)
             answers = client.push(
-                outgoing, source_id=source, epoch=epoch or _REHEARSAL, window=window, validate_only=validate_only
+                pushing.offered(),
+                source_id=source,
+                epoch=pushing.epoch,
+                window=window,
+                validate_only=validate_only,
             )
             async for answer in answers:
-                name = plain(files[answer.sequence - 1].name)
-                match answer:
-                    case Landed():
-                        _say_landed(name, answer, as_json=as_json)
-                    case Validated():
-                        _say_validated(name, answer, as_json=as_json)
-                    case Refused():
-                        all_landed = False
-                        _say_refused(name, answer, as_json=as_json)
-        return all_landed
+                pushing.hear(answer)
+            await pushing.look_at_skipped(channel)
 
-    if not asyncio.run(run()):
+    asyncio.run(run())
+    if not pushing.all_are_there:
         raise typer.Exit(1)
+
+
+@dataclass
+class Pushing:
+    """One push of files, the n-th as batch n, and what is said of each."""
+
+    source_id: str
+    epoch: str
+    files: Sequence[Path]
+    days: Sequence[date]  # of their exports
+    _: KW_ONLY
+    as_json: bool
+    all_are_there: bool = True
+    unanswered: dict[int, bytes] = field(
+        default_factory=dict
+    )  # SHA-256 of what was offered; in the end, of the skipped
+
+    def offered(self) -> Iterator[Outgoing]:
+        """The batches, read when they are asked for."""
+        for number, (file, day) in enumerate(zip(self.files, self.days, strict=True), start=1):
+            payload = file.read_bytes()
+            self.unanswered[number] = hashlib.sha256(payload).digest()
+            form = _FORMATS.get(file.suffix, BatchFormat.SOURCE_FILE)
+            yield Outgoing(sequence=number, payload=payload, format=form, exported_on=day)
+
+    def hear(self, answer: Answer) -> None:
+        """Say what became of one file."""
+        del self.unanswered[answer.sequence]
+        name = self._name(answer.sequence)
+        match answer:
+            case Landed():
+                _say_landed(name, answer, as_json=self.as_json)
+            case Validated():
+                _say_validated(name, answer, as_json=self.as_json)
+            case Refused():
+                self.all_are_there = False
+                _say_refused(name, answer, as_json=self.as_json)
+
+    async def look_at_skipped(self, channel: grpc.aio.Channel) -> None:
+        """Say which files landed before, and which are not what landed under their numbers: nobody has sent those."""
+        if not self.unanswered:
+            return
+        differing = await _not_as_landed(channel, self.source_id, self.epoch, self.unanswered)
+        for sequence in differing:
+            self.all_are_there = False
+            _say_differs(self._name(sequence), sequence, as_json=self.as_json)
+        skipped = len(self.unanswered) - len(differing)
+        if skipped and not self.as_json:
+            say(
+                f"{skipped} tệp đã nhận từ lần trước, không gửi lại",
+                f"{skipped} files had landed before and were skipped",
+            )
+
+    def _name(self, sequence: int) -> str:
+        return plain(self.files[sequence - 1].name)
+
+
+async def _not_as_landed(
+    channel: grpc.aio.Channel, source_id: str, epoch: str, digests: Mapping[int, bytes]
+) -> tuple[int, ...]:
+    """Which of the skipped files are not what landed under their numbers: nobody has sent those."""
+    try:
+        found = await compare(channel, source_id=source_id, epoch=epoch, batches=digests, last=max(digests))
+    except RejectedByGatewayError as error:
+        if error.fault.code is grpc.StatusCode.UNIMPLEMENTED:  # an earlier release
+            return ()
+        raise
+    return found.differing
 
 
 def in_order(paths: Sequence[Path]) -> Iterator[Path]:
@@ -82,17 +159,18 @@ def in_order(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _outgoing(sequence: int, file: Path, exported_on: str) -> Outgoing:
-    day = exported_on or next(iter(_DAY.findall(file.name)), "")
-    if not day:
-        raise GatewayError(
-            f"{plain(file.name)} does not name the day of its export. Next: give --exported-on yyyy-mm-dd."
-        )
-    return Outgoing(
-        sequence=sequence,
-        payload=file.read_bytes(),
-        format=_FORMATS.get(file.suffix, BatchFormat.SOURCE_FILE),
-        exported_on=read_date(day),
+def _day_of(file: Path, exported_on: str) -> date:
+    """The day of a file's export, as told or as its name has it. Raises GatewayError where there is none."""
+    if exported_on:
+        return read_date(exported_on)
+    for text in _DAY.findall(file.name):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            continue  # ten characters that are no day say nothing
+    raise GatewayError(
+        f"{plain(file.name)}: tên tệp không có ngày xuất; cho --exported-on yyyy-mm-dd. · "
+        "It does not name the day of its export. Next: give --exported-on yyyy-mm-dd."
     )
 
 
@@ -121,8 +199,21 @@ def _say_validated(name: str, answer: Validated, *, as_json: bool) -> None:
     )
 
 
+def _say_differs(name: str, sequence: int, *, as_json: bool) -> None:
+    if as_json:
+        json_line({"file": name, "differs": {"sequence": sequence}})
+        return
+    typer.echo(
+        f"{name}: KHÔNG gửi: lô {sequence} của kỳ này đã nhận với nội dung khác. "
+        "Thêm tệp mới vào cuối thư mục, hoặc dùng --epoch khác.\n"
+        f"{name}: NOT sent: batch {sequence} of this epoch landed with other bytes. "
+        "Next: add new files at the end of the folder, or name another --epoch.",
+        err=True,
+    )
+
+
 def _say_refused(name: str, answer: Refused, *, as_json: bool) -> None:
     if as_json:
         json_line({"file": name, "refused": {"sequence": answer.sequence, "reason": answer.fault.reason}})
     else:
-        typer.echo(f"{name}: {answer.fault.vi}\n{name}: {answer.fault.reason}: {answer.fault.message}", err=True)
+        typer.echo(f"{name}: {answer.fault.vi}\n{name}: {told(answer.fault)}", err=True)

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from adapters.catalogue import load as load_catalogue
-from gateway.cli.options import Json
+from gateway.cli.options import Json, known_province
 from gateway.cli.saying import json_line, rows, say
 from gateway.cli.store import open_store
 from gateway.errors import Reason, RejectedCallError
-from reconciliation import duties, review, reviewing
+from reconciliation import duties, generalising, review, reviewing
+from reconciliation.answers import answer
 from reconciliation.conflicts import CATALOGUE
 from reconciliation.desk import Steward
 from reconciliation.detecting import HOLDS
@@ -41,7 +42,7 @@ _Reason = Annotated[str, typer.Option(help="Lý do · Why")]
 @app.command("list")
 def list_(
     *,
-    province: Annotated[str, typer.Option(help="Mã tỉnh · A province's code")] = "",
+    province: Annotated[str, typer.Option(help="Mã tỉnh · A province's code", callback=known_province)] = "",
     kind: Annotated[CaseKind | None, typer.Option(help="Loại · The kind of case")] = None,
     after: Annotated[int, typer.Option(help="Từ hồ sơ sau số này · From the case after this one")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 20,
@@ -98,6 +99,47 @@ def stuck_(*, as_json: Json = False) -> None:
     )
 
 
+@app.command("works")
+def works_(
+    *,
+    before: Annotated[int | None, typer.Option(help="Từ lần trước số này · From the work before this one")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Quyết định hàng loạt: đã làm, còn chờ, để lại cho người. Judgements made general, and what they hold back."""
+    with open_store() as engine:
+        found = generalising.newest(engine, before=before, limit=limit, now=datetime.now(UTC))
+    if as_json:
+        for work in found:
+            json_line({**asdict(work), "needs_second": work.needs_second})
+        return
+    rows(
+        (
+            "lần · work",
+            "quyết định · judgement",
+            "ai · by",
+            "đã làm · done",
+            "còn · pending",
+            "người khác giữ · held",
+            "để lại cho người · left to a person",
+            "chờ duyệt · awaits approval",
+        ),
+        [
+            (
+                work.work_id,
+                work.judgement_id,
+                work.steward,
+                work.done,
+                work.pending,
+                work.held,
+                " ".join((str(work.refused), *(f"{why}={count}" for why, count in work.left_alone.items()))),
+                "x" if work.needs_second else "",
+            )
+            for work in found
+        ],
+    )
+
+
 @app.command()
 def show(case_id: int, *, as_json: Json = False) -> None:
     """Một hồ sơ và các quyết định có thể. One open case, and the decisions it takes."""
@@ -107,13 +149,20 @@ def show(case_id: int, *, as_json: Json = False) -> None:
     if as_json:
         json_line(case)
         return
-    decisions = ", ".join(sorted(review.DECISIONS[case.kind]))
     asked = CATALOGUE[case.kind]
     say(asked.question_vi, asked.question_en)
-    say(f"Hồ sơ {case.case_id}: {case.kind}, chờ {case.owner}", f"decide by {decisions}")
+    say(f"Hồ sơ {case.case_id}: {case.kind}, chờ {case.owner}", f"case {case.case_id}, with {case.owner}")
     if case.proposed_by is not None:
         say(f"Đề nghị {case.proposed_by} chờ người thứ hai duyệt", f"judgement {case.proposed_by} awaits approval")
     _six_words(case, name)
+    rows(
+        ("quyết định · decision", "nghĩa", "meaning"),
+        [
+            (decision, said.vi, said.en)
+            for decision in sorted(review.DECISIONS[case.kind])
+            for said in (answer(case, decision),)
+        ],
+    )
     _seen_before(case)
     rows(("bản ghi · record",), [(key,) for key in case.record_keys])
     rows(("bằng chứng · evidence", ""), list(case.evidence.items()))

@@ -7,9 +7,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NOT_REACHED = (
+    "không gọi được cổng. Kiểm tra địa chỉ, đường truyền và chứng thư; `lienthong doctor` với cùng tùy chọn nói rõ hơn."
+)
 
 
 def say(vi: str, en: str) -> None:
@@ -22,16 +31,21 @@ def json_line(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
+def paper() -> "Console":
+    """What tables are printed on. A pipe has no width: nothing may be broken for one."""
+    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a while to load
+
+    return Console(width=None if sys.stdout.isatty() else 250)
+
+
 def rows(headings: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
     """A table for a person."""
-    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a while to load
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - as above
 
     table = Table(*headings, box=None, pad_edge=False)
     for line in lines:
         table.add_row(*("" if cell is None else str(cell) for cell in line))
-    # A pipe has no width: nothing may be broken for one.
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    paper().print(table)
 
 
 @contextmanager
@@ -55,21 +69,38 @@ def _explained(error: Exception) -> list[str] | None:
     from gateway.client.errors import CallFailedError  # noqa: PLC0415
     from gateway.errors import GatewayError, RejectedCallError, explain  # noqa: PLC0415
     from observability.errors import FatalObservabilityError  # noqa: PLC0415
-    from reconciliation.errors import ReconciliationError  # noqa: PLC0415
+    from reconciliation.errors import ReconciliationError, UnreachableStoreError  # noqa: PLC0415
 
     match error:
         case CallFailedError():
-            fault = error.fault
-            return [
-                line for line in (f"Lỗi: {fault.vi}" if fault.vi else "Lỗi: không gọi được cổng.", str(error)) if line
-            ]
+            return [f"Lỗi: {error.fault.vi or _NOT_REACHED}", str(error)]
+        case UnreachableStoreError():
+            return [f"Lỗi: {error.vi}", str(error)]
         case RejectedCallError() | ReconciliationError():
             verdict = explain(error).verdict
             return [f"Lỗi: {verdict.vi} {verdict.fix_vi}", str(error)]
         case GatewayError() | AdapterError() | FatalObservabilityError() | OSError():
-            return ["Lỗi:", str(error)]
+            return _at_a_place(error)
         case _:
             return None
+
+
+def _at_a_place(error: Exception) -> list[str]:
+    """What to say of an error of this machine: a setting, a file, a port."""
+    from gateway.errors import FatalSettingError, GatewayError  # noqa: PLC0415
+
+    match error:
+        case FatalSettingError():
+            return [f"Lỗi: {error.variable} không dùng được; sửa như dòng dưới nêu, xem docs/settings.md.", str(error)]
+        case GatewayError(vi=str() as vi) if vi:
+            return [f"Lỗi: {vi}", str(error)]
+        case OSError(filename=str() | Path() as place, strerror=str(cause)):
+            return [
+                f"Lỗi: không dùng được {place}. Kiểm tra đường dẫn, quyền và chỗ trống.",
+                f"{place}: {cause}. Next: check the path, who may use it, and the room left.",
+            ]
+        case _:
+            return ["Lỗi: không thực hiện được; nguyên nhân và việc cần làm ở dòng dưới.", str(error)]
 
 
 def _plain(value: object) -> object:

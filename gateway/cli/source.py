@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def new(
     folder.mkdir(parents=True)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8", newline="")
-    _say(found, folder, sample, as_json=as_json)
+    _say(found, folder, sample, day, as_json=as_json)
 
 
 def _bytes(sample: Path) -> bytes:
@@ -92,7 +93,7 @@ def _former(text: str) -> tuple[Province, Former]:
     raise GatewayError(f"Không có tỉnh cũ này · no such former province. One of: {choices}.")
 
 
-def _say(found: Draft, folder: Path, sample: Path, *, as_json: bool) -> None:
+def _say(found: Draft, folder: Path, sample: Path, day: date, *, as_json: bool) -> None:
     notes = [*(("", note) for note in found.notes)]
     notes += [(column.mapping.name, note) for column in found.columns for note in column.notes]
     notes += list(found.ignored.items())
@@ -107,7 +108,7 @@ def _say(found: Draft, folder: Path, sample: Path, *, as_json: bool) -> None:
         for column, note in chosen:
             typer.echo(f"  {_line(column, note)}")
     say(f"Đã ghi {plain(str(folder))}/dialect.toml", "written; look at it, then check the same sample with it:")
-    typer.echo(f"  lienthong check '{plain(sample.name)}' --dialect '{plain(str(folder))}'")
+    typer.echo(f"  lienthong check '{plain(str(sample))}' --dialect '{plain(str(folder))}' --exported-on {day}")
     say("Không chép mẫu: chỉ đưa vào kho dữ liệu bịa", "the sample was not copied: commit made-up people only")
 
 

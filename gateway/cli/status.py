@@ -14,8 +14,9 @@ from gateway.cli.late import show_late
 from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials
 from gateway.cli.saying import json_line, rows, say
 from gateway.client import Credentials, StatusClient, connect
-from reconciliation.lifecycle import VIETNAM, hops
-from reconciliation.model import Finding, UpdateStatus
+from reconciliation.lifecycle import IN_VIETNAMESE, VIETNAM, hops
+from reconciliation.model import Finding, State, UpdateStatus
+from reconciliation.numerals import ENGLISH, VIETNAMESE
 
 
 def command(
@@ -53,13 +54,13 @@ def command(
     shown = credentials(certificate, key, authorities)
     if watch:
         if (receipt is None) == (not source) or record:
-            raise typer.BadParameter("--watch: --source | --receipt --row")
+            raise typer.BadParameter("--watch: cho một cách · give one of: --source | --receipt --row")
         following = _watch(address, shown, source=source, receipt=receipt, row=row or 0, resume=resume, as_json=as_json)
         with suppress(KeyboardInterrupt):
             asyncio.run(_until_stopped(following))
         return
     if (receipt is None) == (not (source and record)):
-        raise typer.BadParameter("--receipt [--row] | --source --record")
+        raise typer.BadParameter("cho một cách · give one of: --receipt [--row] | --source --record")
 
     async def run() -> UpdateStatus | list[Finding]:
         async with connect(address, credentials=shown) as channel:
@@ -103,7 +104,7 @@ async def _watch(
             for change in watched.changes:
                 move = change.move
                 where = f"{_here(move.moved_at)}  {change.receipt_id} {change.row}"
-                say(f"{where}: {move.from_state} → {move.to_state}", move.cause)
+                say(f"{where}: {_said(move.from_state)} → {_said(move.to_state)}", f"{move.to_state} ({move.cause})")
             if not watched.changes:
                 say("Chưa có thay đổi", f"no change; --resume {watched.resume_token}")
 
@@ -112,7 +113,7 @@ def _show_status(status: UpdateStatus, *, as_json: bool) -> None:
     if as_json:
         json_line(status)
         return
-    say(f"Trạng thái: {status.state} từ {_here(status.since)}", f"{status.state} ({status.cause})")
+    say(f"Trạng thái: {_said(status.state)} từ {_here(status.since)}", f"{status.state} ({status.cause})")
     if status.owner and status.deadline:
         late = " – quá hạn, stuck" if status.is_stuck else ""
         late += f", đã lên {status.raised_to}" if status.raised_to else ""
@@ -120,8 +121,11 @@ def _show_status(status: UpdateStatus, *, as_json: bool) -> None:
     spent = hops(status.history, now=datetime.now(UTC))
     if spent:
         longest = max(spent, key=lambda state: spent[state])
-        days = f"{sum(spent.values(), timedelta()) / timedelta(days=1):.1f}"
-        say(f"Từ khi nhận: {days} ngày, lâu nhất ở {longest}", f"{days} days since received, longest in {longest}")
+        days = sum(spent.values(), timedelta()) / timedelta(days=1)
+        say(
+            f"Từ khi nhận: {VIETNAMESE.tenth(days)} ngày, lâu nhất ở: {_said(longest)}",
+            f"{ENGLISH.tenth(days)} days since received, longest in {longest}",
+        )
     rows(
         ("lúc · at", "từ · from", "sang · to", "vì · because"),
         [(_here(move.moved_at), move.from_state, move.to_state, move.cause) for move in status.history],
@@ -137,6 +141,10 @@ def _show_findings(findings: list[Finding], *, as_json: bool) -> None:
         ("dòng · row", "bản ghi · record", "cột · column", "mã · code", "mức · severity", "thấy · seen"),
         [(one.row, one.source_record_id, one.column, one.code, one.severity, one.seen) for one in findings],
     )
+
+
+def _said(state: State | None) -> str:
+    return IN_VIETNAMESE[state] if state else ""
 
 
 def _here(moment: object) -> str:

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.__main__ import database
+from gateway.databases import database
 from gateway.settings import read
 from reconciliation.store.engine import Engine, connect, require_schema
 
 
 @contextmanager
 def open_store() -> Iterator[Engine]:
-    """An engine on the database of this environment. Raises FatalStoreError when its schema is not this release's."""
-    with database(read()) as url:
+    """An engine on the database of this environment, also beside a gateway that runs on our own one.
+
+    Raises FatalStoreError when its schema is not this release's.
+    """
+    with database(read(), may_borrow=True) as url:
         engine = connect(url, pool_size=2)
         try:
             require_schema(engine)

@@ -9,13 +9,16 @@ import typer
 
 from adapters import catalogue
 from adapters.canonical import RecordKind
-from gateway.cli.options import Address, Json, read_date
+from gateway.cli.naming import UnknownSourceError, nearest_to
+from gateway.cli.options import Address, Authorities, Certificate, Json, Key, credentials, read_date
 from gateway.cli.saying import json_line, say
 from gateway.client import OnlineClient, connect
 from gateway.errors import GatewayError
 from gateway.wire.online import encode_record
 from reconciliation.model import SubmissionAnswer
 
+_WANTED_VI = "Viết một đối tượng, tên trường như trong records.proto."
+_WANTED = "write one object, its fields named as in records.proto."
 _VERDICTS = {"accepted": "đã nhận", "superseded": "cũ hơn bản đang giữ", "quarantined": "tạm giữ"}
 
 
@@ -38,14 +41,18 @@ def command(
         bool, typer.Option("--validate-only", help="Chỉ kiểm tra tại cổng, không nhận · Validate there, land nothing")
     ] = False,
     address: Address,
+    certificate: Certificate = None,
+    key: Key = None,
+    authorities: Authorities = None,
     as_json: Json = False,
 ) -> None:
     """Gửi một bản ghi, tên trường như trong records.proto. Submit one record, its fields named as in records.proto."""
     record = encode_record(_read(file), kind=_kind(source))
     request = _request_id(request_id)
+    shown = credentials(certificate, key, authorities)
 
     async def run() -> SubmissionAnswer:
-        async with connect(address) as channel:
+        async with connect(address, credentials=shown) as channel:
             return await OnlineClient(channel, give_up_seconds=give_up).submit(
                 record,
                 source_id=source,
@@ -58,21 +65,19 @@ def command(
 
 
 def _kind(source_id: str) -> RecordKind:
-    known = catalogue.load().sources.get(source_id)
-    if known is None:
-        raise GatewayError("No province's page declares that source. Next: see `lienthong sources`.")
-    return known.kind
+    known = catalogue.load()
+    if source_id not in known.sources:
+        raise UnknownSourceError(nearest_to(source_id, known))
+    return known.sources[source_id].kind
 
 
 def _read(file: typer.FileText) -> dict[str, object]:
     try:
         record = json.load(file)
     except ValueError as error:
-        raise GatewayError(
-            "The input is no JSON. Next: write one object, its fields named as in records.proto."
-        ) from error
+        raise GatewayError(f"Không phải JSON. {_WANTED_VI} · The input is no JSON. Next: {_WANTED}") from error
     if not isinstance(record, dict):
-        raise GatewayError("The input is no JSON object. Next: write one, its fields named as in records.proto.")
+        raise GatewayError(f"Không phải đối tượng JSON. {_WANTED_VI} · The input is no JSON object. Next: {_WANTED}")
     return record
 
 

@@ -106,7 +106,11 @@ def events(*, as_json: Json = False) -> None:
         "bởi · by",
     )
     names = ("event_id", "effective_on", "origin", "recorded_at", "recorded_by", "revoked_at", "revoked_by")
-    rows(headings, [[line.get(name) for name in names] for line in lines])
+    rows(headings, [[_cell(line.get(name)) for name in names] for line in lines])
+
+
+def _cell(value: object) -> object:
+    return f"{value.astimezone(VIETNAM):%d/%m/%Y %H:%M}" if isinstance(value, datetime) else value
 
 
 def rehearse(

@@ -26,6 +26,7 @@ from gateway.cli.store import open_store
 from gateway.cli.unit_events import KnownOn, end_of, known_tables
 from gateway.errors import Reason, RejectedCallError
 from reconciliation.lifecycle import VIETNAM
+from reconciliation.numerals import VIETNAMESE, counted
 from reconciliation.store.hamlets import register_known
 
 app = typer.Typer(no_args_is_help=True)
@@ -145,7 +146,7 @@ def table(
             write_csv(wanted, file)
         case Sheet.XLSX:
             write_xlsx(wanted, file)
-    say(f"Đã ghi {wanted.num_rows} dòng", f"{wanted.num_rows} rows written")
+    say(f"Đã ghi {VIETNAMESE.count(wanted.num_rows)} dòng", f"{counted(wanted.num_rows, 'row', 'rows')} written")
 
 
 @app.command()

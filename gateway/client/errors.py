@@ -12,11 +12,15 @@ from gateway.wire.faults import Fault, read_call_error
 _TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
+# What gRPC says of a call that the gateway had ended when something was to be written: why it ended is lost.
+_UNSAID = "Internal error from Core"
+
+
 class CallFailedError(GatewayError):
     """A call failed; `fault` is all that is known of it."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.reason or fault.code.name}: {fault.message}{_next_step(fault)}")
+        super().__init__(told(fault))
         self.fault = fault
 
 
@@ -28,14 +32,31 @@ class RejectedByGatewayError(CallFailedError):
     """The gateway refused the call: the same again will be refused again."""
 
 
+def told(fault: Fault) -> str:
+    """A fault in English as a person reads it: the reason, what is wrong, and the next step where one is known."""
+    said = f"{fault.reason or fault.code.name}: {fault.message}"
+    step = _next_step(fault)
+    if not step:
+        return said
+    return f"{said}{'' if said.endswith(('.', ':')) else '.'} Next: {step}"
+
+
 def _next_step(fault: Fault) -> str:
-    """What to do about a connection that never came to be: gRPC does not say why the gateway refused it."""
+    """What to do, where the message does not say it: as the gateway told, or about a line that never came to be."""
     words = fault.message.lower()
-    if fault.reason or not ("socket closed" in words or "handshake" in words):
+    if "next: " in words:
         return ""
-    return (
-        " Next: if the gateway demands certificates, give --cert, --key and --ca, and run `lienthong doctor` with them."
-    )
+    if fault.reason:
+        step = fault.next_step
+        return f"{step[0].lower()}{step[1:]}" if step else ""
+    if "socket closed" in words or "handshake" in words:  # gRPC does not say why the gateway refused it
+        return "if the gateway demands certificates, give --cert, --key and --ca, and run `lienthong doctor` with them."
+    return "see that a gateway runs there, or give another --address." if "failed to connect" in words else ""
+
+
+def hides_a_verdict(fault: Fault) -> bool:
+    """Whether the gateway ended the call and its reason did not reach the caller."""
+    return fault.code is grpc.StatusCode.INTERNAL and not fault.reason and fault.message == _UNSAID
 
 
 def of(error: grpc.aio.AioRpcError) -> CallFailedError:

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -196,6 +196,12 @@ class IntakeClient:
                             raise error
                         case answer:
                             yield answer
+        except RetryableGatewayError as error:
+            if error.fault.reason:
+                run.told = error
+            elif run.told is not None and errors.hides_a_verdict(error.fault):
+                raise run.told from error
+            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -252,6 +258,7 @@ class _Run:
     answered: int = 0
     skipped: int = 0
     connections: int = 0
+    told: RetryableGatewayError | None = None  # why the gateway itself ended a stream last, since its last welcome
     generation: int = 0  # of the certificate that the open stream shows
 
     def progress(self) -> Progress:
@@ -296,7 +303,8 @@ async def _greet(call: Call, run: _Run) -> None:
         validate_only=run.validate_only,
         client_time=run.seals.clock(),
     )
-    await call.write(hello)
+    with suppress(asyncio.InvalidStateError):  # the call is over; reading it says why
+        await call.write(hello)
     answer = await _read(call)
     if answer is None or not answer.HasField("welcome"):
         raise _broken("The gateway ended the push without a welcome.")
@@ -311,6 +319,7 @@ async def _greet(call: Call, run: _Run) -> None:
     if run.connections == 0:
         run.already_durable = answer.welcome.last_durable_sequence
     run.connections += 1
+    run.told = None
 
 
 async def _read(call: Call) -> intake_pb2.PushResponse | None:

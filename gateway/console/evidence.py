@@ -1,26 +1,20 @@
 """What a case is built on, in words: the units in question with their names, the law, what would decide it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from adapters import catalogue
-from adapters.reference.units import UnitTables, unit
-from gateway.console.fields import LABELS
+from adapters.reference.units import UnitTables
+from gateway.console import fields, sights
+from gateway.console.surroundings import NOTHING_AROUND, NOTHING_BESIDE, told_around
+from gateway.console.units import NamedUnit, named
 from gateway.console.words import Words, later
 from gateway.reports.words import explanation
+from reconciliation.entitlements import read_grants
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.model import Case
 from reconciliation.persons import PERSONS
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedUnit:
-    """A unit's code with its name on one day; no name where it was not in force."""
-
-    code: str
-    name: str
-    on: date
+from reconciliation.showing import Around, Beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +27,7 @@ class Evidence:
 
 
 _LABELS: Mapping[str, str] = {
+    "registry": later("Bên nhận"),
     "reason": later("Vì sao"),
     "explanation": later("Giải thích"),
     "basis": later("Căn cứ pháp lý"),
@@ -40,16 +35,24 @@ _LABELS: Mapping[str, str] = {
     "weight": later("Tổng trọng số"),
     "fields": later("Các trường khác nhau"),
     "provinces": later("Các tỉnh"),
-    "registry": later("Bên nhận"),
-    "feed_seq": later("Vị trí trong dòng thay đổi"),
+    "feed_seq": later("Số thứ tự trong dòng công bố"),
     "missing": later("Phiên bản còn thiếu"),
     "followed_by": later("Phiên bản đến sau"),
+    "version": later("Phiên bản của bản ghi"),
+    "due": later("Hạn ký số"),
     "scheme": later("Chế độ"),
     "periods": later("Số thời hạn"),
     "books": later("Số sổ"),
+    "unit": later("Xã, phường hiện nay"),
+    "records": later("Số bản ghi không phân biệt được"),
+    "members": later("Số nhân khẩu đã thấy"),
     "people": later("Số người trong vòng"),
     "months": later("Số tháng giữa hai ngày sinh, nhiều nhất"),
+    "error": later("Loại lỗi"),
+    "place": later("Quy tắc hỏng ở đâu"),
+    "row": later("Dòng trong lô, từ 0"),
 }
+_VERSIONS = frozenset({"missing", "followed_by", "version"})
 _REASONS: Mapping[str, str] = {
     "later_update": later("một nguồn cập nhật sau ngày nguồn khác báo mất"),
     "two_days": later("hai ngày mất khác nhau"),
@@ -71,18 +74,31 @@ _REASONS: Mapping[str, str] = {
     "head_dead": later("chủ hộ đã mất"),
     "two_units": later("hai xã cùng khai một hồ sơ cư trú"),
 }
+# Reason codes of registries that are known; the code stays beside its words, and any other is shown as it came.
+_REFUSALS: Mapping[str, str] = {
+    "FIELDS_INCONSISTENT": later("các trường trong thay đổi không khớp nhau; bên nhận không nêu trường nào"),
+}
 _VETOES = {veto.name: (veto.vi, veto.en) for veto in PERSONS.vetoes}
 
 
-def of(case: Case, words: Words, *, units: UnitTables, now: datetime) -> Evidence:
-    """A case's evidence in the visitor's language."""
+def of(
+    case: Case,
+    words: Words,
+    *,
+    units: UnitTables,
+    now: datetime,
+    beside: Beside = NOTHING_BESIDE,
+    around: Around = NOTHING_AROUND,
+) -> Evidence:
+    """A case's evidence in the visitor's language, with what its records and what lies around it say besides."""
     today = now.astimezone(VIETNAM).date()
-    told = [(words.say(label), _text(name, case.evidence.get(name), words)) for name, label in _LABELS.items()]
+    told = [(words.say(label), _text(name, case, words, units, today)) for name, label in _LABELS.items()]
     candidates = case.evidence.get("candidates") or case.evidence.get("units")
     codes = [str(code) for code in candidates] if isinstance(candidates, list) else []
     sent = case.evidence.get("sent_code")
     vintage = case.evidence.get("sent_vintage")
     on = date.fromisoformat(str(vintage)) if vintage else today
+    told += told_around(case, words, beside=beside, around=around, units=units, today=today)
     return Evidence(
         facts=tuple((label, text) for label, text in told if text),
         sent=named(str(sent), on, units) if sent else None,
@@ -90,29 +106,46 @@ def of(case: Case, words: Words, *, units: UnitTables, now: datetime) -> Evidenc
     )
 
 
-def named(code: str, on: date, units: UnitTables) -> NamedUnit:
-    """A unit with the name it had on a day."""
-    found = unit(code, on, tables=units)
-    return NamedUnit(code=code, name=found.name if found else "", on=on)
-
-
 def _code(name: str, code: str, words: Words) -> str:
     if name == "explanation":
         return words.pick(explanation(code))
+    if code in _REFUSALS:
+        return f"{words.say(_REFUSALS[code])} ({code})"
     return words.say(_REASONS[code]) if code in _REASONS else words.pick(_VETOES.get(code, (code, code)))
 
 
-def _text(name: str, value: object, words: Words) -> str:
-    say: Callable[[str], str] = words.say
-    match value:
-        case list() if name == "fields":
-            return ", ".join(say(LABELS.get(str(one), str(one))) for one in value)
-        case list() if name == "provinces":
-            known = catalogue.load().provinces
-            return ", ".join(known[code].name if code in known else str(code) for code in value)
-        case None | "" | list() | dict():
+def _text(name: str, case: Case, words: Words, units: UnitTables, today: date) -> str:
+    match case.evidence.get(name):
+        case None | "" | dict():
             return ""
-        case str() if name in {"reason", "explanation"}:
-            return _code(name, value, words)
-        case _:
+        case list() as values:
+            return ", ".join(_listed(name, [str(one) for one in values], words))
+        case str() as text:
+            return _worded(name, text, words, named(text, today, units).name if name == "unit" else "")
+        case int() as number if name in _VERSIONS:
+            return words.version(number)
+        case value:
             return words.tenth(value) if isinstance(value, float) else str(value)
+
+
+def _listed(name: str, values: list[str], words: Words) -> list[str]:
+    """Fields and provinces by their names; other lists are no line to read."""
+    if name == "fields":
+        return list(dict.fromkeys(words.say(fields.label_of(one)) for one in values))
+    return [sights.province_name(one) for one in values] if name == "provinces" else []
+
+
+def _worded(name: str, text: str, words: Words, unit_name: str) -> str:
+    match name:
+        case "reason" | "explanation":
+            return _code(name, text, words)
+        case "registry":
+            return next((grant.name for grant in read_grants() if grant.consumer_id == text), text)
+        case "unit":
+            return f"{text} {unit_name}".strip()
+        case "due":
+            return words.day(date.fromisoformat(text))
+        case "scheme":
+            return words.say(fields.text_of(name, {name: text}))
+        case _:
+            return text

@@ -40,6 +40,22 @@ LABELS: Mapping[str, str] = {
 }
 _BIRTH = ("birth_year", "birth_month", "birth_day")
 _SEXES: Mapping[str, str] = {"male": later("nam"), "female": later("nữ")}
+# The codes of schemes are the catalogue's own: the law names them in words.
+_SCHEMES: Mapping[str, str] = {
+    "BHXH_BB": later("BHXH bắt buộc"),
+    "BHXH_TN": later("BHXH tự nguyện"),
+    "BHTN": later("bảo hiểm thất nghiệp"),
+    "BHYT": later("bảo hiểm y tế"),
+    "TNLD_BNN": later("bảo hiểm tai nạn lao động, bệnh nghề nghiệp"),
+    "TC_HTXH": later("trợ cấp hưu trí xã hội"),
+    "HT_BS": later("bảo hiểm hưu trí bổ sung"),
+}
+IN_WORDS = ("sex", "scheme")  # the fields whose text is still to be translated
+
+
+def label_of(column: str) -> str:
+    """What the field is called that a column of the registry belongs to; the column's name where it is in none."""
+    return LABELS["birth"] if column in _BIRTH else LABELS.get(column, column)
 
 
 def columns(field: str) -> tuple[str, ...]:
@@ -48,7 +64,7 @@ def columns(field: str) -> tuple[str, ...]:
 
 
 def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """By field what a record says; '' where it says nothing. Sexes are still to be translated."""
+    """By field what a record says; '' where it says nothing. Those of IN_WORDS are still to be translated."""
     return {field: text_of(field, values) for field in LABELS}
 
 
@@ -65,5 +81,7 @@ def text_of(field: str, values: Mapping[str, object]) -> str:
             return f"{day_of:%d/%m/%Y}"
         case str() as text if field == "sex":
             return _SEXES.get(text, text)
+        case str() as text if field == "scheme":
+            return _SCHEMES.get(text, text)
         case other:
             return str(other)

@@ -1,5 +1,6 @@
 """The console as a process, or for as long as a context lasts: uvicorn on one address."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -57,7 +58,15 @@ def _prepared(app: Starlette, settings: Settings) -> tuple[uvicorn.Server, socke
             "is not an address of loopback, and the console has no https origin.",
             next_step="set LIENTHONG_CONSOLE_ORIGIN and let a proxy end TLS; see docs/console.md.",
         )
-    listening = socket.create_server((settings.console_host, settings.console_port), backlog=256)
+    try:
+        listening = socket.create_server((settings.console_host, settings.console_port), backlog=256)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise FatalSettingError(
+            "LIENTHONG_CONSOLE_PORT",
+            f"the console cannot listen on {settings.console_host}:{settings.console_port} ({why}).",
+            next_step="choose another port, or 0.",
+        ) from error
     config = uvicorn.Config(
         app,
         log_config=None,

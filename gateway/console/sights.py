@@ -5,14 +5,16 @@ from datetime import datetime
 
 import pyarrow.compute as pc
 
+from adapters.canonical import RecordKind
 from adapters.catalogue import Catalogue, Province, load
 from adapters.reference.units import units_on
 from gateway.console.doors import MissingPageError, Visit
-from gateway.console.words import later
+from gateway.console.words import Words, alphabetical, later
 from reconciliation import duties
+from reconciliation.conflicts import CATALOGUE
 from reconciliation.entitlements import read_grants
 from reconciliation.lifecycle import TERMINAL, VIETNAM
-from reconciliation.model import State
+from reconciliation.model import CaseKind, State
 from reconciliation.store import unit_events
 from reconciliation.users import UserRole
 
@@ -22,6 +24,13 @@ _ENDED: Mapping[State, str] = {
     State.SUPERSEDED: later("Có phiên bản mới hơn"),
     State.WITHDRAWN: later("Đã rút"),
 }
+
+_HOLDS: Mapping[RecordKind, str] = {
+    RecordKind.PERSON: later("Dân cư"),
+    RecordKind.HOUSEHOLD: later("Hộ gia đình"),
+    RecordKind.INSURANCE: later("Bảo hiểm xã hội"),
+}
+_OF_CITIZENS = later("Đề nghị của công dân")
 
 
 def provinces(visit: Visit) -> frozenset[str] | None:
@@ -34,7 +43,7 @@ def listed(visit: Visit) -> list[Province]:
     """The provinces the visitor sees, by their names."""
     seen = provinces(visit)
     pages = load().provinces.values()
-    return sorted((one for one in pages if seen is None or one.code in seen), key=lambda one: plain_name(one.name))
+    return sorted((one for one in pages if seen is None or one.code in seen), key=lambda one: by_place(one.name))
 
 
 def province(visit: Visit, code: str) -> Province:
@@ -53,9 +62,9 @@ def sources(codes: Iterable[str] | None) -> frozenset[str] | None:
     return frozenset(source.source_id for code in codes if code in pages for source in pages[code].sources)
 
 
-def plain_name(name: str) -> str:
-    """A province's name without its type, by which people look for it."""
-    return name.removeprefix("Thành phố ").removeprefix("Tỉnh ")
+def by_place(name: str) -> tuple[tuple[str, int], ...]:
+    """What a province is sorted by: its name without its type, by which people look for it."""
+    return alphabetical(name.removeprefix("Thành phố ").removeprefix("Tỉnh "))
 
 
 def province_name(code: str) -> str:
@@ -64,12 +73,28 @@ def province_name(code: str) -> str:
     return found.name if found else code
 
 
+def system_name(words: Words, source_id: str) -> str:
+    """What a system is called: what it holds, and of which former province; its id where no page names it."""
+    source = load().sources.get(source_id)
+    if source is None:
+        return source_id
+    held = words.say(_OF_CITIZENS if source.is_citizens else _HOLDS[source.kind])
+    where = source.former_province_name.removeprefix("Tỉnh ").removeprefix("Thành phố ")
+    is_merged = len(load().provinces[source.province_code].formers) > 1
+    return f"{held}, {words.say(later('%(province)s cũ'), province=where) if is_merged else where}"
+
+
 def office(owner: str) -> str:
     """The office behind the owner of an update."""
     catalogue: Catalogue = load()
     return duties.person(
         owner, catalogue=catalogue, registries={grant.consumer_id: grant.name for grant in read_grants()}
     )
+
+
+def kind_name(visit: Visit, kind: CaseKind) -> str:
+    """What a kind of case is called, in the same words on every page."""
+    return visit.words.pick((CATALOGUE[kind].name_vi, CATALOGUE[kind].name_en))
 
 
 def state_name(visit: Visit, state: State) -> str:

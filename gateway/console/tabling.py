@@ -52,7 +52,7 @@ def rows(beside: Beside, words: Words, *, is_open: Collection[tuple[int, str]], 
 
 def _texts(column: Side | Published, words: Words) -> Mapping[str, str]:
     said = fields.texts(column.values)
-    return said | {"sex": words.say(said["sex"])} if said["sex"] else said
+    return said | {field: words.say(said[field]) for field in fields.IN_WORDS if said[field]}
 
 
 def _cell(

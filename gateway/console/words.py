@@ -3,19 +3,21 @@
 The catalogues are read as they lie in the tree: nothing has to be compiled.
 """
 
-import re
+import unicodedata
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-from gateway.console.numerals import ENGLISH, VIETNAMESE
 from reconciliation.lifecycle import VIETNAM
+from reconciliation.numerals import ENGLISH, VIETNAMESE
 
 FIRST = "vi"
 LANGUAGES: Mapping[str, str] = {"vi": "Tiếng Việt", "en": "English"}
+# Versions that are seconds since 1970, of the years 2000 to 2100: dialects without versions of their own give these.
+_CLOCK = range(946_684_800, 4_102_444_800)
 _FOLDER = Path(__file__).with_name("locale")
 
 
@@ -50,13 +52,15 @@ class Words:
         """dd/mm/yyyy hh:mm in Vietnam."""
         return f"{value.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
 
+    def version(self, value: int) -> str:
+        """A record's version: the moment it is, where the source counts by its clock, else the source's own number."""
+        if _CLOCK.start <= value < _CLOCK.stop:
+            return self.say(later("bản lúc %(at)s"), at=self.moment(datetime.fromtimestamp(value, UTC)))
+        return self.say(later("phiên bản %(n)s của nguồn"), n=value)
+
     def number(self, value: int) -> str:
         """1.234.567 in Vietnamese, 1,234,567 in English."""
         return self.numerals.count(value)
-
-    def marked(self, text: str) -> str:
-        """A text that was written with English numbers, with this language's mark before tenths."""
-        return re.sub(r"(?<=\d)\.(?=\d)", self.numerals.decimal, text)
 
     def tenth(self, value: float) -> str:
         """12,5 in Vietnamese, 12.5 in English."""
@@ -73,15 +77,23 @@ def catalogue(language: str) -> dict[str, str]:
     return said
 
 
-def by_given_name(name: str) -> tuple[str, ...]:
+def by_given_name(name: str) -> tuple[tuple[str, int], ...]:
     """What Vietnamese names are sorted by: the given name, which is the last word, then the rest."""
-    return tuple(_letters(word) for word in reversed(name.split()))
+    return tuple(_syllable(word) for word in reversed(name.split()))
 
 
-_ALPHABET = "aàảãáạăằẳẵắặâầẩẫấậbcdđeèẻẽéẹêềểễếệfghiìỉĩíịjklmnoòỏõóọôồổỗốộơờởỡớợpqrstuùủũúụưừửữứựvwxyỳỷỹýỵz"
-_PLACES = {letter: chr(number) for number, letter in enumerate(_ALPHABET, start=0x100)}
+def alphabetical(name: str) -> tuple[tuple[str, int], ...]:
+    """What names of places are sorted by, as in a Vietnamese dictionary: Cà Mau before Cao Bằng."""
+    return tuple(_syllable(word) for word in name.split())
 
 
-def _letters(word: str) -> str:
-    """A word that sorts by Vietnam's alphabet, in which no server of ours can sort."""
-    return "".join(_PLACES.get(letter, letter) for letter in word.lower())
+_PLACES = {letter: chr(number) for number, letter in enumerate("aăâbcdđeêfghijklmnoôơpqrstuưvwxyz", start=0x100)}
+_TONES = "\u0300\u0309\u0303\u0301\u0323"  # huyền, hỏi, ngã, sắc, nặng
+
+
+def _syllable(word: str) -> tuple[str, int]:
+    """A word that sorts by its letters in Vietnam's order, in which no server of ours can sort, then by its tone."""
+    parts = unicodedata.normalize("NFD", word.lower())
+    tone = next((place for place, mark in enumerate(_TONES, start=1) if mark in parts), 0)
+    bare = unicodedata.normalize("NFC", "".join(part for part in parts if part not in _TONES))
+    return "".join(_PLACES.get(letter, letter) for letter in bare), tone

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.reports.page import count
 from gateway.reports.words import Both
+from reconciliation.numerals import ENGLISH, VIETNAMESE, counted
 
 Figures = dict[str, Any]
 _NAMED = 3  # provinces
@@ -17,21 +18,25 @@ def headlines(figures: Figures) -> list[Both]:
 
 
 def _arrived(figures: Figures) -> Both:
-    totals = {name: count(figures["totals"][name]) for name in ("received", "reconciled", "applied", "cases_open")}
+    totals = figures["totals"]
+    vi = {name: count(totals[name]) for name in ("received", "reconciled", "applied", "cases_open")}
+    en = {name: ENGLISH.count(totals[name]) for name in ("reconciled", "applied")}
+    received = counted(totals["received"], "record", "records")
+    cases = counted(totals["cases_open"], "case is", "cases are")
     return (
         "Trong tuần đã nhận {received} bản ghi, đối soát {reconciled}, cơ sở dữ liệu quốc gia đã áp dụng {applied};"
-        " còn {cases_open} hồ sơ chờ người quyết định.".format(**totals),
-        "Received {received} records, reconciled {reconciled}, applied by registries {applied};"
-        " {cases_open} cases are open.".format(**totals),
+        " còn {cases_open} hồ sơ chờ người quyết định.".format(**vi),
+        f"Received {received}, reconciled {en['reconciled']}, applied by registries {en['applied']}; {cases} open.",
     )
 
 
 def _met(figures: Figures) -> Both:
     provinces = figures["provinces"]
     whole = sum(all(one["met"] for one in province["indicators"]) for province in provinces)
+    of = counted(len(provinces), "province", "provinces")
     return (
         f"{whole} trong {len(provinces)} tỉnh, thành phố đạt cả năm chỉ tiêu.",
-        f"{whole} of {len(provinces)} provinces meet all five indicators.",
+        f"{whole} of {of} {'meets' if whole == 1 else 'meet'} all five indicators.",
     )
 
 
@@ -39,11 +44,15 @@ def _stuck(figures: Figures) -> Both:
     late = sorted((one for one in figures["provinces"] if one["stuck"]), key=lambda one: (-one["stuck"], one["code"]))
     if not late:
         return "Không việc nào quá hạn.", "Nothing is past its deadline."
-    named = ", ".join(f"{one['name']} ({count(one['stuck'])})" for one in late[:_NAMED])
-    total = count(figures["totals"]["stuck"])
+    vi, en = (
+        ", ".join(f"{one['name']} ({numerals.count(one['stuck'])})" for one in late[:_NAMED])
+        for numerals in (VIETNAMESE, ENGLISH)
+    )
+    total = figures["totals"]["stuck"]
+    stuck = counted(total, "update is past its deadline", "updates are past their deadline")
     return (
-        f"{total} cập nhật quá hạn ở {len(late)} tỉnh, thành phố, nhiều nhất: {named}.",
-        f"{total} updates are past their deadline in {len(late)} provinces, most in: {named}.",
+        f"{count(total)} cập nhật quá hạn ở {len(late)} tỉnh, thành phố, nhiều nhất: {vi}.",
+        f"{stuck} in {counted(len(late), 'province', 'provinces')}, most in: {en}.",
     )
 
 
@@ -51,10 +60,11 @@ def _oldest(figures: Figures) -> list[Both]:
     if not figures["oldest"]:
         return []
     one = figures["oldest"][0]
+    late = counted(one["days_late"], "day", "days")
     return [
         (
-            f"Việc quá hạn lâu nhất: {one['province']}, quá {one['days_late']} ngày, đang ở {one['person']}.",
-            f"The oldest is {one['days_late']} days late, in {one['province']}, with {one['person']}.",
+            f"Việc quá hạn lâu nhất: {one['province']}, quá {count(one['days_late'])} ngày, đang ở {one['person']}.",
+            f"The oldest is {late} late, in {one['province']}, with {one['person']}.",
         )
     ]
 

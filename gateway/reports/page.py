@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gateway.reports import words
 from gateway.reports.figures import Figures, by_code
+from reconciliation.numerals import VIETNAMESE
 
 _FOLDER = Path(__file__).with_name("templates")
 
@@ -23,7 +24,7 @@ def render(name: str, values: Figures) -> str:
 
 def count(number: int) -> str:
     """A number as Vietnam writes it: 1.234.567."""
-    return f"{number:,}".replace(",", ".")
+    return VIETNAMESE.count(number)
 
 
 @cache
@@ -36,5 +37,6 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["count"] = count
+    environment.filters["tenth"] = VIETNAMESE.tenth
     environment.globals["words"] = words
     return environment.get_template(name)

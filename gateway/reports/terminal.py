@@ -10,6 +10,8 @@ from rich.text import Text
 
 from gateway.reports import words
 from gateway.reports.figures import Figures, by_code
+from gateway.reports.page import count
+from reconciliation.numerals import VIETNAMESE
 
 _BAR = 20
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -43,8 +45,8 @@ def _head(console: Console, figures: Figures) -> None:
     table.add_row(_both("Ngày xuất", "exported on"), Text(f"{figures['exported_on']} ({' · '.join(read_from)})"))
     table.add_row(_both("Nơi sửa tại nguồn", "who mends it"), Text(source["office"]["name"]))
     if rows := figures["rows"]:
-        counts = f"{_count(rows['received'])} nhận · received   {_count(rows['usable'])} dùng được · usable   "
-        counts += f"{_count(rows['quarantined'])} cách ly · quarantined   {_count(rows['repeated_keys'])} trùng khoá · "
+        counts = f"{count(rows['received'])} nhận · received   {count(rows['usable'])} dùng được · usable   "
+        counts += f"{count(rows['quarantined'])} cách ly · quarantined   {count(rows['repeated_keys'])} trùng khoá · "
         table.add_row(_both("Bản ghi", "records"), Text(counts + "repeated keys"))
     console.print(table)
 
@@ -95,7 +97,7 @@ def _place(finding: Figures) -> str:
     if not rows:
         return "cả tệp · whole file"
     named = f" (số · no. {_first(first)}{'…' if rows > len(first) else ''})" if first else ""
-    return f"{finding['column'] or 'cả bản ghi · whole record'}: {_count(rows)}{named}"
+    return f"{finding['column'] or 'cả bản ghi · whole record'}: {count(rows)}{named}"
 
 
 def _columns(console: Console, columns: list[Figures]) -> None:
@@ -109,9 +111,9 @@ def _columns(console: Console, columns: list[Figures]) -> None:
         "dấu hiệu · signs",
     )
     for one in columns:
-        share = "–" if one["null_share"] is None else f"{one['null_share']:.1%}"
-        distinct = f"{_count(one['distinct'])}" if one["distinct_is_exact"] else f"≈ {_count(one['distinct'])}"
-        forms = ", ".join(f"{words.form(name)[0]} {_count(rows)}" for name, rows in list(one["forms"].items())[:4])
+        share = "–" if one["null_share"] is None else f"{VIETNAMESE.tenth(one['null_share'] * 100)} %"
+        distinct = f"{count(one['distinct'])}" if one["distinct_is_exact"] else f"≈ {count(one['distinct'])}"
+        forms = ", ".join(f"{words.form(name)[0]} {count(rows)}" for name, rows in list(one["forms"].items())[:4])
         signs = ", ".join(_sign(name, rows) for name, rows in one["signs"].items() if name != "composed")
         table.add_row(
             Text(one["name"] if one["is_present"] else f"{one['name']} (thiếu · absent)"),
@@ -126,16 +128,16 @@ def _columns(console: Console, columns: list[Figures]) -> None:
 
 
 def _sign(name: str, rows: Figures) -> str:
-    return f"{words.SIGNS[name][0]} {_count(rows['rows'])}"
+    return f"{words.SIGNS[name][0]} {count(rows['rows'])}"
 
 
 def _list(column: Figures) -> list[str]:
-    return [f"ngoài danh mục {_count(column['out_of_list'])}"] if column["out_of_list"] else []
+    return [f"ngoài danh mục {count(column['out_of_list'])}"] if column["out_of_list"] else []
 
 
 def _dates(column: Figures) -> list[str]:
     labels = (("impossible", "ngày không có thật"), ("in_future", "ngày tương lai"), ("year", "chỉ có năm"))
-    return [f"{label} {_count(column['dates'][key])}" for key, label in labels if (column["dates"] or {}).get(key)]
+    return [f"{label} {count(column['dates'][key])}" for key, label in labels if (column["dates"] or {}).get(key)]
 
 
 def _worst(console: Console, columns: list[Figures]) -> None:
@@ -165,11 +167,11 @@ def _units(console: Console, figures: Figures) -> None:
         ("cả hai · both", "both"),
         ("không có · neither", "neither"),
     )
-    told = "   ".join(f"{label}: {_count(vintage[key])}" for label, key in evidence)
+    told = "   ".join(f"{label}: {count(vintage[key])}" for label, key in evidence)
     table.add_row(_both("Bằng chứng", "evidence"), Text(told))
     for step in units["steps"]:
         why = words.explanation(step["explanation"])
-        told = f"{_count(step['rows'])}: {why[0]} · {why[1]} [{step['explanation']}]"
+        told = f"{count(step['rows'])}: {why[0]} · {why[1]} [{step['explanation']}]"
         table.add_row(_both(*words.OUTCOMES.get(step["outcome"], (step["outcome"], ""))), Text(told))
     if units["ambiguous"] + units["unknown"]:
         table.add_row(_both("Nơi phải hỏi", "office asked"), Text(units["office"]["name"]))
@@ -204,8 +206,3 @@ def _both(vi: str, en: str) -> Text:
 def _first(rows: Iterable[int]) -> str:
     """Records are numbered from 1 for a person."""
     return ", ".join(str(row + 1) for row in rows)
-
-
-def _count(number: int) -> str:
-    """A number as Vietnam writes it: 1.234.567."""
-    return f"{number:,}".replace(",", ".")

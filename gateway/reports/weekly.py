@@ -18,6 +18,7 @@ from gateway.reports.headlines import headlines
 from gateway.reports.page import count, render
 from gateway.reports.words import Both
 from reconciliation.lifecycle import VIETNAM
+from reconciliation.numerals import VIETNAMESE, counted
 
 Figures = dict[str, Any]
 
@@ -76,13 +77,14 @@ def day(text: str) -> str:
 
 def percent(share: float) -> str:
     """A share as Vietnam writes it: 99,25 %."""
-    return f"{share * 100:.2f}".rstrip("0").rstrip(".").replace(".", ",") + " %"
+    return VIETNAMESE.figure(share * 100, ".2f").rstrip("0").rstrip(VIETNAMESE.decimal) + " %"
 
 
 def _values(figures: Figures) -> Figures:
     """The figures as they are shown: every number, share and day already a text, so that page and paper agree."""
     totals = figures["totals"]
     provinces = sorted(figures["provinces"], key=lambda one: (-one["stuck"], -one["waiting"], one["code"]))
+    left_out = max(0, len(figures["units"]) - UNITS_SHOWN)
     met = [sum(one["indicators"][place]["met"] for one in provinces) for place in range(len(INDICATORS))]
     return {
         "week": figures["week"],
@@ -115,9 +117,17 @@ def _values(figures: Figures) -> Figures:
             if not missed["met"]
         ],
         "units": [_unit(one) for one in figures["units"][:UNITS_SHOWN]],
-        "units_left_out": count(max(0, len(figures["units"]) - UNITS_SHOWN)),
+        "units_left_out": count(left_out),
+        "units_left_out_en": counted(left_out, "more is", "more are"),
         "oldest": [
-            {**one, "since": day(one["since"]), "deadline": day(one["deadline"]), "number": number}
+            {
+                **one,
+                "since": day(one["since"]),
+                "deadline": day(one["deadline"]),
+                "days_late": count(one["days_late"]),
+                "days_late_en": counted(one["days_late"], "day", "days"),
+                "number": number,
+            }
             for number, one in enumerate(figures["oldest"], start=1)
         ],
         "stuck_chart": stuck_chart(provinces),
@@ -161,7 +171,7 @@ def _province(one: Figures) -> Figures:
 
 
 def _age(one: Figures) -> Figures:
-    days = {name: f"{one[name]:.1f}".replace(".", ",") for name in ("median_days", "p95_days")}
+    days = {name: VIETNAMESE.tenth(one[name]) for name in ("median_days", "p95_days")}
     hop = {"hop_vi": one["hop_vi"], "hop_en": one["hop"].replace("_", " "), "hop_share": percent(one["hop_share"])}
     return {"updates": count(one["updates"]), **days, **hop}
 

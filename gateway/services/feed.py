@@ -46,6 +46,9 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
 
     def __post_init__(self) -> None:
         self.cursors = Cursors(self.secret)
+        self.holding = feed_snapshots.Holding(
+            workers=self.workers, clock=self.clock, hours=self.settings.snapshot_hold_hours
+        )
         self.streams = FeedStreams(self.workers, self.clock, self.settings, self.published)
 
     def drain(self) -> None:
@@ -169,7 +172,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     ) -> feed_pb2.GetSnapshotResponse:
         """The newest snapshot of what the consumer may see today."""
         granted = await self._granted(request.consumer_id, context)
-        snapshot = await feed_snapshots.newest(self.workers, self.settings.snapshot_folder, granted)
+        snapshot = await feed_snapshots.newest(self.workers, self.settings.snapshot_folder, granted, self.holding)
         return wire.write_snapshot(snapshot, cursor=self.cursors.seal(snapshot.cursor, granted.consumer_id))
 
     async def DownloadSnapshot(  # noqa: N802
@@ -178,7 +181,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         """One file of a snapshot, in pieces."""
         granted = await self._granted(request.consumer_id, context)
         with self.streams.place(granted.consumer_id):
-            pieces = feed_snapshots.pieces(self.workers, self.settings.snapshot_folder, granted, request)
+            pieces = feed_snapshots.pieces(self.workers, self.settings.snapshot_folder, granted, request, self.holding)
             async for piece in pieces:
                 yield piece
 

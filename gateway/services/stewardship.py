@@ -205,7 +205,7 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
     async def GetWork(self, request: pb.GetWorkRequest, context: Context) -> pb.GetWorkResponse:  # noqa: N802
         """How far a work is, and how right it was."""
         await self._of_work(request.steward, request.work_id, context)
-        work = await self.workers.store(generalising.find, request.work_id)
+        work = await self.workers.store(generalising.find, request.work_id, now=self.clock())
         audit = await self.workers.store(generalising.audit, request.work_id)
         return pb.GetWorkResponse(
             work=wire.write_work(work),
@@ -213,6 +213,14 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
             wrong=audit.wrong,
             at_most_wrong=audit.at_most,
         )
+
+    async def ListWorks(self, request: pb.ListWorksRequest, context: Context) -> pb.ListWorksResponse:  # noqa: N802
+        """A page of the works."""
+        steward, size = await self._steward(request.steward, context), request.page_size or _PAGE
+        before = int(request.page_token) if request.page_token else None
+        found = await self.workers.store(generalising.newest, steward, before=before, limit=size + 1, now=self.clock())
+        token = str(found[size - 1].work_id) if len(found) > size else ""
+        return pb.ListWorksResponse(works=map(wire.write_work, found[:size]), next_page_token=token)
 
     async def ReverseWork(self, request: pb.ReverseWorkRequest, context: Context) -> pb.ReverseWorkResponse:  # noqa: N802
         """Begins to take a work back; the gateway runs it."""
@@ -230,7 +238,7 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
     async def DrawSample(self, request: pb.DrawSampleRequest, context: Context) -> pb.DrawSampleResponse:  # noqa: N802
         """Cases of a work to be looked at once more."""
         await self._of_work(request.steward, request.work_id, context)
-        work = await self.workers.store(generalising.find, request.work_id)
+        work = await self.workers.store(generalising.find, request.work_id, now=self.clock())
         size = 0 if work.pending else request.size or works.sample_size(_WRONG_AT_MOST)
         drawn = await self.workers.store(generalising.sample, request.work_id, size=size, seed=request.work_id)
         return pb.DrawSampleResponse(case_ids=drawn)
@@ -272,6 +280,16 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
         )
         return pb.AnswerSecondReviewResponse()
 
+    async def ListAgreements(self, request: pb.ListAgreementsRequest, context: Context) -> pb.ListAgreementsResponse:  # noqa: N802
+        """A page of how stewards agree. Raises NOT_ENTITLED when the grant has no right to approve."""
+        steward, size = await self._steward(request.steward, context), request.page_size or _PAGE
+        if not steward.may_approve:
+            raise access.not_entitled()
+        every = await self.workers.store(agreement.agreements, seen_by=steward)
+        found = [one for one in every if one.steward > request.page_token]
+        token = found[size - 1].steward if len(found) > size else ""
+        return pb.ListAgreementsResponse(agreements=map(wire.write_agreement, found[:size]), next_page_token=token)
+
     async def _steward(self, name: str, context: Context) -> Steward:
         caller, today = identity.caller(context), self.clock().astimezone(VIETNAM).date()
         return access.steward(await self.known.standing(), caller, name, on=today)
@@ -287,6 +305,6 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
 
     async def _of_work(self, name: str, work_id: int, context: Context) -> Steward:
         steward = await self._steward(name, context)
-        work = await self.workers.store(generalising.find, work_id)
+        work = await self.workers.store(generalising.find, work_id, now=self.clock())
         await self.workers.store(reviewing.require_sight, work.judgement_id, steward=steward)
         return steward

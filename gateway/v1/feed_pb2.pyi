@@ -390,7 +390,9 @@ class ChangeOutcome(_message.Message):
     kind: Global___OutcomeKind.ValueType
     """What was done."""
     reason: _builtins.str
-    """Why it was refused: a short code of the registry, never personal data. Required for a refusal."""
+    """Why it was refused: a short code of the registry without spaces, such as NAME_DIFFERS; words of a person would not
+    be taken. Required for a refusal.
+    """
     def __init__(
         self,
         *,

@@ -1471,6 +1471,8 @@ class StewardWork(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     NEEDS_SECOND_FIELD_NUMBER: _builtins.int
     REVERSES_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    LEFT_ALONE_FIELD_NUMBER: _builtins.int
     work_id: _builtins.int
     """Its id."""
     judgement_id: _builtins.int
@@ -1487,6 +1489,12 @@ class StewardWork(_message.Message):
     """Whether it waits for a second person."""
     reverses: _builtins.int
     """The work it takes back; 0 for none."""
+    held: _builtins.int
+    """How many of those to be done somebody else holds now: they wait until that person decides or lets go."""
+    @_builtins.property
+    def left_alone(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftAlone]:
+        """Why cases were left alone, by reason; together they are `refused`."""
+
     def __init__(
         self,
         *,
@@ -1498,14 +1506,45 @@ class StewardWork(_message.Message):
         refused: _builtins.int = ...,
         needs_second: _builtins.bool = ...,
         reverses: _builtins.int = ...,
+        held: _builtins.int = ...,
+        left_alone: _abc.Iterable[Global___LeftAlone] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "judgement_id", b"judgement_id", "needs_second", b"needs_second", "pending", b"pending", "refused", b"refused", "reverses", b"reverses", "steward", b"steward", "work_id", b"work_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "held", b"held", "judgement_id", b"judgement_id", "left_alone", b"left_alone", "needs_second", b"needs_second", "pending", b"pending", "refused", b"refused", "reverses", b"reverses", "steward", b"steward", "work_id", b"work_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StewardWork: _TypeAlias = StewardWork  # noqa: Y015
+
+@_typing.final
+class LeftAlone(_message.Message):
+    """How many cases a work left alone for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """An ErrorReason without its prefix, or one of a work's own: DECIDED_BEFORE (by the steward who began it),
+    ORIGIN_REVERSED, PROVINCE_ASKED, REVERSED (the work was taken back first), TAKES_TWO (each needs a second person of
+    its own). Reasons are added.
+    """
+    cases: _builtins.int
+    """So many."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        cases: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftAlone: _TypeAlias = LeftAlone  # noqa: Y015
 
 @_typing.final
 class ApproveWorkRequest(_message.Message):
@@ -1618,6 +1657,64 @@ class GetWorkResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetWorkResponse: _TypeAlias = GetWorkResponse  # noqa: Y015
+
+@_typing.final
+class ListWorksRequest(_message.Message):
+    """Asks for works."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who asks."""
+    page_size: _builtins.int
+    """At most so many; 0 for 50."""
+    page_token: _builtins.str
+    """From the answer before; empty for the beginning."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "steward", b"steward"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorksRequest: _TypeAlias = ListWorksRequest  # noqa: Y015
+
+@_typing.final
+class ListWorksResponse(_message.Message):
+    """Some works."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when these are the last."""
+    @_builtins.property
+    def works(self) -> _containers.RepeatedCompositeFieldContainer[Global___StewardWork]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        works: _abc.Iterable[Global___StewardWork] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "works", b"works"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorksResponse: _TypeAlias = ListWorksResponse  # noqa: Y015
 
 @_typing.final
 class ReverseWorkRequest(_message.Message):
@@ -1893,3 +1990,135 @@ class AnswerSecondReviewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnswerSecondReviewResponse: _TypeAlias = AnswerSecondReviewResponse  # noqa: Y015
+
+@_typing.final
+class ListAgreementsRequest(_message.Message):
+    """Asks how far stewards agree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who asks; their grant has to let them approve."""
+    page_size: _builtins.int
+    """At most so many stewards; 0 for 50."""
+    page_token: _builtins.str
+    """From the answer before; empty for the beginning."""
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "steward", b"steward"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAgreementsRequest: _TypeAlias = ListAgreementsRequest  # noqa: Y015
+
+@_typing.final
+class ListAgreementsResponse(_message.Message):
+    """How far some stewards agree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when these are the last."""
+    @_builtins.property
+    def agreements(self) -> _containers.RepeatedCompositeFieldContainer[Global___StewardAgreement]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        agreements: _abc.Iterable[Global___StewardAgreement] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreements", b"agreements", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAgreementsResponse: _TypeAlias = ListAgreementsResponse  # noqa: Y015
+
+@_typing.final
+class StewardAgreement(_message.Message):
+    """How one steward's answers compare."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    WITH_OTHERS_FIELD_NUMBER: _builtins.int
+    KAPPA_FIELD_NUMBER: _builtins.int
+    WITH_KNOWN_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Whose."""
+    kappa: _builtins.float
+    """Cohen's kappa of those decisions: agreement beyond what chance would bring. Absent where chance explains all."""
+    @_builtins.property
+    def with_others(self) -> Global___AgreementShare:
+        """With others on the same cases, where neither knew the other's answer; known ones are not among them."""
+
+    @_builtins.property
+    def with_known(self) -> Global___AgreementShare:
+        """With what is known to be right, of the cases that they were asked."""
+
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        with_others: Global___AgreementShare | None = ...,
+        kappa: _builtins.float | None = ...,
+        with_known: Global___AgreementShare | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "kappa", b"kappa", "with_known", b"with_known", "with_others", b"with_others"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "kappa", b"kappa", "steward", b"steward", "with_known", b"with_known", "with_others", b"with_others"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kappa: _TypeAlias = _typing.Literal["kappa"]  # noqa: Y015
+    _WhichOneofArgType__kappa: _TypeAlias = _typing.Literal["_kappa", b"_kappa"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kappa) -> _WhichOneofReturnType__kappa | None: ...
+
+Global___StewardAgreement: _TypeAlias = StewardAgreement  # noqa: Y015
+
+@_typing.final
+class AgreementShare(_message.Message):
+    """So many of so many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREED_FIELD_NUMBER: _builtins.int
+    OF_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    agreed: _builtins.int
+    """Answers that agree."""
+    of: _builtins.int
+    """Answers compared."""
+    at_least: _builtins.float
+    """The lowest share that fits what was seen, by Wilson's interval at 95 %."""
+    at_most: _builtins.float
+    """The highest."""
+    def __init__(
+        self,
+        *,
+        agreed: _builtins.int = ...,
+        of: _builtins.int = ...,
+        at_least: _builtins.float = ...,
+        at_most: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "at_least", b"at_least", "at_most", b"at_most", "of", b"of"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgreementShare: _TypeAlias = AgreementShare  # noqa: Y015

@@ -122,6 +122,11 @@ class StewardshipServiceStub:
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.GetWorkRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_stewardship__pb2.GetWorkResponse.FromString,
                 _registered_method=True)
+        self.ListWorks = channel.unary_unary(
+                '/gateway.v1.StewardshipService/ListWorks',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.ListWorksRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListWorksResponse.FromString,
+                _registered_method=True)
         self.ReverseWork = channel.unary_unary(
                 '/gateway.v1.StewardshipService/ReverseWork',
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkRequest.SerializeToString,
@@ -146,6 +151,11 @@ class StewardshipServiceStub:
                 '/gateway.v1.StewardshipService/AnswerSecondReview',
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.FromString,
+                _registered_method=True)
+        self.ListAgreements = channel.unary_unary(
+                '/gateway.v1.StewardshipService/ListAgreements',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.ListAgreementsRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListAgreementsResponse.FromString,
                 _registered_method=True)
 
 
@@ -276,6 +286,13 @@ class StewardshipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListWorks(self, request, context):
+        """Lists the works on judgements that the steward sees, the newest first, with how many of their cases are held back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReverseWork(self, request, context):
         """Begins to take a whole work back; every case it decided is asked again.
         """
@@ -309,6 +326,14 @@ class StewardshipServiceServicer:
     def AnswerSecondReview(self, request, context):
         """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
         JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAgreements(self, request, context):
+        """Tells how far each steward's answers agree with others' and with what is known to be right, on the cases that the
+        steward asking sees, by name. NOT_ENTITLED for who may not approve: nobody is to learn whether their answer was right.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -402,6 +427,11 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.GetWorkRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_stewardship__pb2.GetWorkResponse.SerializeToString,
             ),
+            'ListWorks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorks,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListWorksRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.ListWorksResponse.SerializeToString,
+            ),
             'ReverseWork': grpc.unary_unary_rpc_method_handler(
                     servicer.ReverseWork,
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ReverseWorkRequest.FromString,
@@ -426,6 +456,11 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
                     servicer.AnswerSecondReview,
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.SerializeToString,
+            ),
+            'ListAgreements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAgreements,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ListAgreementsRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.ListAgreementsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -901,6 +936,33 @@ class StewardshipService:
             _registered_method=True)
 
     @staticmethod
+    def ListWorks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/ListWorks',
+            gateway_dot_v1_dot_stewardship__pb2.ListWorksRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.ListWorksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReverseWork(request,
             target,
             options=(),
@@ -1025,6 +1087,33 @@ class StewardshipService:
             '/gateway.v1.StewardshipService/AnswerSecondReview',
             gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewRequest.SerializeToString,
             gateway_dot_v1_dot_stewardship__pb2.AnswerSecondReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAgreements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/ListAgreements',
+            gateway_dot_v1_dot_stewardship__pb2.ListAgreementsRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.ListAgreementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,8 @@ class StewardshipServiceStub:
     """Lets a work of more than 20 cases run, as another person than who began it."""
     GetWork: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.GetWorkRequest, _stewardship_pb2.GetWorkResponse]
     """Tells how far a work is, and how much of it can be wrong by what was checked. WORK_UNKNOWN."""
+    ListWorks: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ListWorksRequest, _stewardship_pb2.ListWorksResponse]
+    """Lists the works on judgements that the steward sees, the newest first, with how many of their cases are held back."""
     ReverseWork: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseWorkRequest, _stewardship_pb2.ReverseWorkResponse]
     """Begins to take a whole work back; every case it decided is asked again."""
     DrawSample: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.DrawSampleRequest, _stewardship_pb2.DrawSampleResponse]
@@ -89,6 +91,10 @@ class StewardshipServiceStub:
     AnswerSecondReview: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerSecondReviewRequest, _stewardship_pb2.AnswerSecondReviewResponse]
     """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
     JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+    """
+    ListAgreements: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ListAgreementsRequest, _stewardship_pb2.ListAgreementsResponse]
+    """Tells how far each steward's answers agree with others' and with what is known to be right, on the cases that the
+    steward asking sees, by name. NOT_ENTITLED for who may not approve: nobody is to learn whether their answer was right.
     """
 
 @_typing.type_check_only
@@ -137,6 +143,8 @@ class StewardshipServiceAsyncStub(StewardshipServiceStub):
     """Lets a work of more than 20 cases run, as another person than who began it."""
     GetWork: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.GetWorkRequest, _stewardship_pb2.GetWorkResponse]  # type: ignore[assignment]
     """Tells how far a work is, and how much of it can be wrong by what was checked. WORK_UNKNOWN."""
+    ListWorks: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ListWorksRequest, _stewardship_pb2.ListWorksResponse]  # type: ignore[assignment]
+    """Lists the works on judgements that the steward sees, the newest first, with how many of their cases are held back."""
     ReverseWork: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseWorkRequest, _stewardship_pb2.ReverseWorkResponse]  # type: ignore[assignment]
     """Begins to take a whole work back; every case it decided is asked again."""
     DrawSample: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.DrawSampleRequest, _stewardship_pb2.DrawSampleResponse]  # type: ignore[assignment]
@@ -152,6 +160,10 @@ class StewardshipServiceAsyncStub(StewardshipServiceStub):
     AnswerSecondReview: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.AnswerSecondReviewRequest, _stewardship_pb2.AnswerSecondReviewResponse]  # type: ignore[assignment]
     """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
     JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+    """
+    ListAgreements: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ListAgreementsRequest, _stewardship_pb2.ListAgreementsResponse]  # type: ignore[assignment]
+    """Tells how far each steward's answers agree with others' and with what is known to be right, on the cases that the
+    steward asking sees, by name. NOT_ENTITLED for who may not approve: nobody is to learn whether their answer was right.
     """
 
 class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -301,6 +313,14 @@ class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells how far a work is, and how much of it can be wrong by what was checked. WORK_UNKNOWN."""
 
     @_abc_1.abstractmethod
+    def ListWorks(
+        self,
+        request: _stewardship_pb2.ListWorksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.ListWorksResponse, _abc.Awaitable[_stewardship_pb2.ListWorksResponse]]:
+        """Lists the works on judgements that the steward sees, the newest first, with how many of their cases are held back."""
+
+    @_abc_1.abstractmethod
     def ReverseWork(
         self,
         request: _stewardship_pb2.ReverseWorkRequest,
@@ -344,6 +364,16 @@ class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_stewardship_pb2.AnswerSecondReviewResponse, _abc.Awaitable[_stewardship_pb2.AnswerSecondReviewResponse]]:
         """Answers it; nothing comes of that but the comparison of how stewards agree. The first answer counts.
         JUDGEMENT_UNKNOWN, and DECISION_INVALID for one's own judgement.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAgreements(
+        self,
+        request: _stewardship_pb2.ListAgreementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.ListAgreementsResponse, _abc.Awaitable[_stewardship_pb2.ListAgreementsResponse]]:
+        """Tells how far each steward's answers agree with others' and with what is known to be right, on the cases that the
+        steward asking sees, by name. NOT_ENTITLED for who may not approve: nobody is to learn whether their answer was right.
         """
 
 def add_StewardshipServiceServicer_to_server(servicer: StewardshipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

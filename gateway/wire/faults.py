@@ -26,6 +26,7 @@ class Fault:
     field_path: str = ""
     violations: tuple[Violation, ...] = ()  # every field that breaks a rule
     help_url: str = ""
+    next_step: str = ""  # what to do, in English; the words of the Help
     retry_seconds: float | None = None
 
 
@@ -98,6 +99,7 @@ def read_status(status: Status) -> Fault:
         field_path=bad.field_violations[0].field if bad.field_violations else "",
         violations=tuple(Violation(field_path=one.field, problem=one.description) for one in bad.field_violations),
         help_url=help_.links[0].url if help_.links else "",
+        next_step=help_.links[0].description if help_.links else "",
         retry_seconds=retry_seconds,
     )
 

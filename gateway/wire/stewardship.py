@@ -4,6 +4,7 @@ import json
 
 from gateway.v1 import stewardship_pb2 as pb
 from gateway.wire.values import invalid, read_time, write_time
+from reconciliation.agreement import Agreement, Share
 from reconciliation.desk import Filter, Held, Lease, Listed, Place, Question, Stage, Told
 from reconciliation.model import Case, CaseKind, Decision, Judgement, Seen, SeenOf
 from reconciliation.works import Foreseen, Work
@@ -174,4 +175,21 @@ def write_work(work: Work) -> pb.StewardWork:
         refused=work.refused,
         needs_second=work.needs_second,
         reverses=work.reverses or 0,
+        held=work.held,
+        left_alone=(pb.LeftAlone(reason=reason, cases=count) for reason, count in sorted(work.left_alone.items())),
     )
+
+
+def write_agreement(found: Agreement) -> pb.StewardAgreement:
+    """How one steward's answers compare, on the wire."""
+    return pb.StewardAgreement(
+        steward=found.steward,
+        with_others=_write_share(found.with_others),
+        kappa=found.kappa,
+        with_known=_write_share(found.with_known),
+    )
+
+
+def _write_share(share: Share) -> pb.AgreementShare:
+    at_least, at_most = share.bounds
+    return pb.AgreementShare(agreed=share.agreed, of=share.of, at_least=at_least, at_most=at_most)

@@ -22,7 +22,9 @@ from reconciliation.store.tables import (
     portal_grant,
     reveal,
     security_event,
+    snapshot_purge,
     source_grant,
+    steward_grant,
     unit_event,
 )
 
@@ -39,9 +41,11 @@ class Act(StrEnum):
     USER = "user"  # of a user of the console: signing in, roles, exports; `detail` says which
     SOURCE_GRANTED = "source_granted"
     PORTAL_GRANTED = "portal_granted"
+    STEWARD_GRANTED = "steward_granted"
     UNIT_EVENT = "unit_event"
     REPLAYED = "replayed"
     PURGED = "purged"
+    SNAPSHOT_PURGED = "snapshot_purged"
     EPOCH_BEGUN = "epoch_begun"
     REFUSED_WRITE = "refused_write"  # somebody wrote where they may not
 
@@ -97,10 +101,6 @@ def _acts() -> Mapping[Act, sa.Select[tuple[object, ...]]]:
         judgement.c.judged_at, judgement.c.steward, _text(case.c.kind), judgement.c.decision, is_of_case=True
     )
     nothing: sa.ColumnElement[str] = sa.literal_column("''")
-    revoked = [
-        sa.case((table.c.is_revoked, sa.literal_column("'revoked'")), else_=sa.literal_column("'granted'"))
-        for table in (source_grant, portal_grant)
-    ]
     loaded = sa.case(
         (unit_event.c.revokes.is_(None), sa.literal_column("'loaded'")), else_=sa.literal_column("'unloaded'")
     )
@@ -119,12 +119,9 @@ def _acts() -> Mapping[Act, sa.Select[tuple[object, ...]]]:
             reveal.c.province_code,
         ),
         Act.USER: _act(console_event.c.occurred_at, console_event.c.user_id, console_event.c.kind, nothing),
-        Act.SOURCE_GRANTED: _act(
-            source_grant.c.recorded_at, source_grant.c.recorded_by, source_grant.c.source_id, revoked[0]
-        ),
-        Act.PORTAL_GRANTED: _act(
-            portal_grant.c.recorded_at, portal_grant.c.recorded_by, portal_grant.c.portal_id, revoked[1]
-        ),
+        Act.SOURCE_GRANTED: _granting(source_grant, source_grant.c.source_id),
+        Act.PORTAL_GRANTED: _granting(portal_grant, portal_grant.c.portal_id),
+        Act.STEWARD_GRANTED: _granting(steward_grant, steward_grant.c.steward),
         Act.UNIT_EVENT: _act(unit_event.c.recorded_at, unit_event.c.recorded_by, unit_event.c.event_id, loaded),
         Act.REPLAYED: _act(
             feed_replay.c.asked_at,
@@ -134,6 +131,12 @@ def _acts() -> Mapping[Act, sa.Select[tuple[object, ...]]]:
         ),
         Act.PURGED: _act(
             feed_purge.c.purged_at, feed_purge.c.purged_by, _text(feed_purge.c.purged_upto), _text(feed_purge.c.changes)
+        ),
+        Act.SNAPSHOT_PURGED: _act(
+            snapshot_purge.c.purged_at,
+            snapshot_purge.c.purged_by,
+            snapshot_purge.c.consumer_id,
+            _text(snapshot_purge.c.size_bytes),
         ),
         Act.EPOCH_BEGUN: _act(
             feed_epoch.c.begun_at, feed_epoch.c.begun_by, _text(feed_epoch.c.epoch), _text(feed_epoch.c.feed_seq)
@@ -145,6 +148,12 @@ def _acts() -> Mapping[Act, sa.Select[tuple[object, ...]]]:
             _text(security_event.c.records),
         ),
     }
+
+
+def _granting(table: sa.Table, whose: sa.ColumnElement[str]) -> sa.Select[tuple[object, ...]]:
+    """The entries of a history of grants."""
+    done = sa.case((table.c.is_revoked, sa.literal_column("'revoked'")), else_=sa.literal_column("'granted'"))
+    return _act(table.c.recorded_at, table.c.recorded_by, whose, done)
 
 
 def _act(

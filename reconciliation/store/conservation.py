@@ -155,7 +155,7 @@ def former_units_of(kind: RecordKind, province_code: str) -> sa.Select[Any]:
     `is_settled` is true of what has to be published: it neither waits for a decision nor was withdrawn. An insured
     person is published with a book, and is in the unit of the book's own record.
     """
-    subject, published = balance.subjects(kind), _published(kind)
+    subject, published = balance.subjects(kind), _published(kind, province_code)
     same = sa.and_(
         subject.c.source_id == record_head.c.source_id, subject.c.source_record_id == record_head.c.source_record_id
     )
@@ -179,10 +179,10 @@ def former_units_of(kind: RecordKind, province_code: str) -> sa.Select[Any]:
     )
 
 
-def _published(kind: RecordKind) -> sa.Subquery:
+def _published(kind: RecordKind, province_code: str) -> sa.Subquery:
     """The `subject_id`s of what is published and their `unit_code`; of books, the people who have one, without."""
     version = golden_tables[kind]
-    stands = golden_head.c.kind == str(kind)
+    stands = sa.and_(golden_head.c.kind == str(kind), golden_head.c.province_code == province_code)
     if kind is not RecordKind.INSURANCE:
         units = sa.select(version.c.subject_id, version.c.unit_code)
         return units.join(golden_head, golden_head.c.change_id == version.c.change_id).where(stands).subquery()
@@ -194,7 +194,7 @@ def _published(kind: RecordKind) -> sa.Subquery:
         .select_from(record_head.join(installation, sa.true()))
         .join(cluster_member, cluster_member.c.record_key == key)
         .join(golden_head, golden_head.c.subject_id == sa.cast(sa.cast(book, sa.Uuid), sa.Text))
-        .where(stands, record_head.c.kind == str(kind))
+        .where(stands, record_head.c.kind == str(kind), record_head.c.province_code == province_code)
         .distinct()
         .subquery()
     )

@@ -109,8 +109,13 @@ def staged(connection: sa.Connection, name: str, rows: pa.Table) -> sa.Table:
     table = _staged_table(name, rows.schema)
     table.create(connection)
     copy_in(connection, table, rows)
-    connection.execute(sa.text("ANALYZE " + _DIALECT.identifier_preparer.format_table(table)))
+    analyze(connection, table)
     return table
+
+
+def analyze(connection: sa.Connection, table: sa.Table) -> None:
+    """Count a table for the planner."""
+    connection.execute(sa.text("ANALYZE " + _DIALECT.identifier_preparer.format_table(table)))
 
 
 def upsert(

@@ -69,6 +69,17 @@ class Identity:
     drops: bool
 
 
+class FolderInUseError(FatalStoreError):
+    """Another live process owns the folder and runs the server on it."""
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        super().__init__(
+            f"The database folder {folder} is in use by process {owner}. "
+            "Next: stop that process, or let both use one PostgreSQL by LIENTHONG_DATABASE_URL."
+        )
+        self.folder = folder
+
+
 @dataclass
 class EmbeddedPostgres:
     """A running server. `folder` holds its data; `socket_folder` is where clients connect."""
@@ -80,7 +91,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "lienthong") -> str:
         """The SQLAlchemy URL of `database`."""
-        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.socket_folder))}&port={PORT}"
+        return _url(self.socket_folder, database)
 
     def create_database(self, database: str) -> str:
         """Create `database` unless it exists; return its URL."""
@@ -120,14 +131,30 @@ class EmbeddedPostgres:
         self._lock.close()
 
 
+def _url(socket_folder: Path, database: str) -> str:
+    return f"postgresql+psycopg://postgres@/{database}?host={quote(str(socket_folder))}&port={PORT}"
+
+
 @contextlib.contextmanager
-def database_url(data_folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """The URL of `LIENTHONG_DATABASE_URL` when set, else of an embedded server that runs while the context does."""
+def database_url(data_folder: Path, environment: Mapping[str, str], *, may_borrow: bool = False) -> Iterator[str]:
+    """The URL of `LIENTHONG_DATABASE_URL` when set, else of an embedded server that runs while the context does.
+
+    With `may_borrow` the server of another process that owns the folder, such as the gateway, will do.
+    """
     if url := environment.get("LIENTHONG_DATABASE_URL"):
         yield url
         return
-    with running(data_folder) as server:
+    try:
+        server = start(data_folder)
+    except FolderInUseError as error:
+        if not may_borrow or (lent := _lent_url(error.folder)) is None:
+            raise
+        yield lent
+        return
+    try:
         yield server.create_database("lienthong")
+    finally:
+        server.stop()
 
 
 @contextlib.contextmanager
@@ -264,13 +291,20 @@ def _lock(folder: Path) -> IO[str]:
         lock.seek(0)
         owner = lock.read()
         lock.close()
-        raise FatalStoreError(
-            f"The database folder {folder} is in use by process {owner}. Next: stop that process."
-        ) from None
+        raise FolderInUseError(folder, owner) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _lent_url(folder: Path) -> str | None:
+    """The URL of the server that the owner of `folder` runs; None while there is none, or it is not for us to see."""
+    try:
+        socket_folder = (folder / "cluster" / "postmaster.pid").read_text().split("\n")[4]
+    except (OSError, IndexError):
+        return None
+    return _url(Path(socket_folder), "lienthong")
 
 
 def _stop_orphan(cluster: Path) -> None:

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from reconciliation.errors import FatalStoreError, RetryableStoreError, StoreFullError
+from reconciliation.errors import FatalStoreError, RetryableStoreError, StoreFullError, UnreachableStoreError
 from reconciliation.store import arrays, bounding
 
 # What the rest of the house passes around without knowing what it is made of.
@@ -22,6 +22,8 @@ Connection = sa.Connection
 NO_ROOM = "The database has no room left. Next: keep what you have and send it later; nothing is lost."
 
 APPLICATION = "lienthong"  # by which the database shows our sessions
+_DRIVERS = {"postgresql", "postgresql+psycopg"}
+WRITTEN = "Next: write it as postgresql+psycopg://USER@HOST/DATABASE."
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 60
 # A transaction of a process that hangs holds its locks, and the feed's horizon with them.
@@ -38,14 +40,15 @@ def connect(url: str, *, pool_size: int = 8, statement_seconds: int = STATEMENT_
 
     A lost or unreachable database raises RetryableStoreError, whatever statement noticed it; so does waiting too long
     for one of the `pool_size` connections. The URL's own `options` stay in force beside these limits.
+    Raises FatalStoreError when `url` is no address of a PostgreSQL.
     """
+    given = _address(url).normalized_query.get("options", ())
     limits = {
         "lock_timeout": f"{LOCK_SECONDS}s",
         "statement_timeout": f"{statement_seconds}s",
         "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
         "timezone": "UTC",
     }
-    given = sa.make_url(url).normalized_query.get("options", ())
     options = " ".join([*(f"-c {name}={value}" for name, value in limits.items()), *given])
     engine = sa.create_engine(
         url,
@@ -92,6 +95,16 @@ class _Pool(sa.pool.QueuePool):
             raise RetryableStoreError(unavailable(error)) from error
 
 
+def _address(url: str) -> sa.URL:
+    try:
+        address = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise FatalStoreError(f"LIENTHONG_DATABASE_URL is no address. {WRITTEN}") from error
+    if address.get_backend_name() != "postgresql" or address.drivername not in _DRIVERS:
+        raise FatalStoreError(f"LIENTHONG_DATABASE_URL begins with {address.drivername}. {WRITTEN}")
+    return address
+
+
 def is_full(error: BaseException) -> bool:
     """Whether the driver's `error` says that the database has no room left."""
     return isinstance(error, _FULL)
@@ -110,11 +123,11 @@ def unavailable(error: BaseException | None) -> str:
 def migrate(url: str) -> None:
     """Bring the database at `url` to this release's schema. Safe at every start, and for several processes at once.
 
-    Raises FatalStoreError when a later release has been there before.
+    Raises FatalStoreError when a later release has been there before, UnreachableStoreError when it cannot be had.
     """
     engine = connect(url, pool_size=1)
     try:
-        with engine.begin() as connection:
+        with _first_contact(engine) as connection, connection.begin():
             command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         raise FatalStoreError(
@@ -122,6 +135,25 @@ def migrate(url: str) -> None:
         ) from error
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _first_contact(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for whoever starts something: what fails names the place and the cause, to be corrected there."""
+    place = engine.url.render_as_string(hide_password=True)
+    try:
+        connection = engine.connect()
+    except RetryableStoreError as error:
+        # Nothing was asked yet, so that the driver's first line is about the server, the user and the database alone.
+        said = (str(error.__cause__).splitlines() or [""])[0].rpartition("failed: ")[2]
+        raise UnreachableStoreError.not_reached(place, said) from error
+    with connection:
+        try:
+            yield connection
+        except RetryableStoreError as error:
+            if isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
+                raise UnreachableStoreError.only_read(place) from error
+            raise
 
 
 def alembic_config(connection: sa.Connection) -> Config:
@@ -134,8 +166,8 @@ def alembic_config(connection: sa.Connection) -> Config:
 
 
 def require_schema(engine: sa.Engine) -> None:
-    """Raise FatalStoreError unless the database has this release's schema."""
-    with engine.connect() as connection:
+    """Raise FatalStoreError unless the database has this release's schema, UnreachableStoreError without one."""
+    with _first_contact(engine) as connection:
         present = MigrationContext.configure(connection).get_current_revision()
         scripts = ScriptDirectory.from_config(alembic_config(connection))
     expected = scripts.get_current_head()

@@ -17,7 +17,7 @@ from reconciliation.deciding import PAIRS
 from reconciliation.incremental import Upkeep
 from reconciliation.indexing import INDEXED, signed
 from reconciliation.linkage import Homes
-from reconciliation.nearby import JUDGED, Held
+from reconciliation.nearby import HELD_PAIRS, JUDGED, Held
 from reconciliation.store.copying import copy_in, copy_out, reserve, staged, upsert
 from reconciliation.store.lookups import ProvincePostings
 from reconciliation.store.tables import (
@@ -29,9 +29,8 @@ from reconciliation.store.tables import (
     linkage_record_sequence,
     linkage_tally,
 )
+from reconciliation.weights import Mates
 
-_ANALYZED_FROM = 0.1  # of the records written anew
-_ANALYZE = sa.text("ANALYZE linkage_record, linkage_posting, linkage_tally, linkage_pair")
 _HELD = pa.schema([INDEXED.field("record_key"), INDEXED.field("held_as")])
 
 
@@ -160,8 +159,35 @@ def links_by_weight(connection: sa.Connection, province_code: str) -> pa.Table:
     return copy_out(connection, query, PAIRS)
 
 
+def held_pair(connection: sa.Connection, pair: tuple[str, str], *, province_code: str) -> pa.Table:
+    """nearby.HELD_PAIRS: what the last run found of the two records, the smaller key first; no row of most pairs."""
+    held = linkage_pair.c
+    query = sa.select(*(held[name] for name in HELD_PAIRS.names)).where(
+        held.province_code == province_code, held.left_key == pair[0], held.right_key == pair[1]
+    )
+    return copy_out(connection, query, HELD_PAIRS)
+
+
+def read_mates(connection: sa.Connection, province_code: str) -> Mates:
+    """Those of the province when it was last linked; none where linkage keeps nothing of it."""
+    columns = (linkage_epoch.c.stating, linkage_epoch.c.mated)
+    row = connection.execute(sa.select(*columns).where(linkage_epoch.c.province_code == province_code)).one_or_none()
+    return Mates(stating=0, mated=0) if row is None else Mates(stating=row.stating, mated=row.mated)
+
+
 def write_linkage(connection: sa.Connection, upkeep: Upkeep, *, province_code: str, now: datetime) -> int:
     """Make what was linked the linkage that stands; return how many records were written."""
+    written = _write_linkage(connection, upkeep, province_code=province_code, now=now)
+    if upkeep.mates is not None:
+        values = {"stating": upkeep.mates.stating, "mated": upkeep.mates.mated}
+        is_other = sa.or_(*(linkage_epoch.c[name] != value for name, value in values.items()))
+        connection.execute(
+            linkage_epoch.update().where(linkage_epoch.c.province_code == province_code, is_other).values(values)
+        )
+    return written
+
+
+def _write_linkage(connection: sa.Connection, upkeep: Upkeep, *, province_code: str, now: datetime) -> int:
     key = ["province_code", "left_key", "right_key"]
     pairs = upkeep.pairs.append_column("province_code", pa.repeat(province_code, upkeep.pairs.num_rows))
     source, _ = upsert(connection, linkage_pair, pairs, key=key)
@@ -175,10 +201,7 @@ def write_linkage(connection: sa.Connection, upkeep: Upkeep, *, province_code: s
     connection.execute(linkage_pair.delete().where(pair.province_code == province_code, ~still))
     begun = Epoch(fingerprint=upkeep.fingerprint, records=upkeep.records, counted_at=now)
     begin_epoch(connection, upkeep.tallies, begun, province_code=province_code)
-    written = write(connection, upkeep.indexed, province_code=province_code)
-    if written > _ANALYZED_FROM * upkeep.records:
-        connection.execute(_ANALYZE)  # who asks plans by how many there are
-    return written
+    return write(connection, upkeep.indexed, province_code=province_code)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +238,7 @@ class Answer:
     tallies: dict[str, dict[int, int]]  # of the keys asked for, by kind; signed
     home_size: int | None  # of the asked record's home, itself included
     fingerprint: str | None  # None where linkage keeps nothing of the province
+    mates: Mates  # of the province
 
 
 def find(connection: sa.Connection, asked: Asked) -> Answer:
@@ -237,7 +261,7 @@ def find(connection: sa.Connection, asked: Asked) -> Answer:
     }
     found: list[Found] = []
     counted: dict[str, dict[int, int]] = {kind: {} for kind in asked.kinds}
-    size, fingerprint = None, None
+    size, fingerprint, mates = None, None, Mates(stating=0, mated=0)
     for what, text, said, number, shared in connection.execute(_FIND, parameters):
         if what >= 0:
             found.append(Found(record_key=text, rule=what, said=said, home_size=number, shared=shared))
@@ -246,9 +270,9 @@ def find(connection: sa.Connection, asked: Asked) -> Answer:
         elif what == _HOME:
             size = number
         else:
-            fingerprint = text
+            fingerprint, mates = text, Mates(stating=number, mated=shared)
     found.sort(key=lambda one: one.record_key)
-    return Answer(found=tuple(found), tallies=counted, home_size=size, fingerprint=fingerprint)
+    return Answer(found=tuple(found), tallies=counted, home_size=size, fingerprint=fingerprint, mates=mates)
 
 
 _TALLIED, _HOME, _EPOCH = -1, -2, -3
@@ -302,5 +326,5 @@ join linkage_tally as tally on tally.province_code = :province and tally.kind = 
 union all
 select {_HOME}, null, null, size, null from mine_size where cast(:home as bigint) is not null
 union all
-select {_EPOCH}, fingerprint, null, null, null from linkage_epoch where province_code = :province
+select {_EPOCH}, fingerprint, null, stating, mated from linkage_epoch where province_code = :province
 """)

@@ -171,6 +171,28 @@ def list_cases(
     return [_listed(row, chosen.stage) for row in connection.execute(query)]
 
 
+def next_proposal(
+    connection: sa.Connection, steward: Steward, chosen: Filter, *, past: int | None, now: datetime
+) -> Place | None:
+    """Where the first case is whose proposal somebody else made, behind the case `past`; None when there is none."""
+    key = (case.c.risk, case.c.deadline, case.c.case_id)
+    query = (
+        sa.select(*key)
+        .join(judgement, judgement.c.judgement_id == case.c.judged_by)
+        .where(*_at(Stage.PROPOSED, now=now), *_chosen(steward, chosen))
+        .where(sa.func.lower(judgement.c.steward) != steward.name.lower())
+        .order_by(*key)
+        .limit(1)
+    )
+    if past is not None:
+        seen = sa.select(*key).where(case.c.case_id == past)
+        before = connection.execute(seen).one_or_none()
+        if before is not None:
+            query = query.where(sa.tuple_(*key) > sa.tuple_(before.risk, sa.literal(before.deadline, _TIME), past))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Place(risk=row.risk, deadline=row.deadline, case_id=row.case_id)
+
+
 def touches(connection: sa.Connection, case_id: int) -> list[Told]:
     """What people did with a case besides deciding it, oldest first."""
     query = sa.select(touch).where(touch.c.case_id == case_id).order_by(touch.c.touch_id)
@@ -305,12 +327,18 @@ def _at(stage: Stage, *, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
             raise ValueError(f"the desk has no list of what is {stage}")
 
 
-def _chosen(steward: Steward, chosen: Filter) -> list[sa.ColumnElement[bool]]:
-    asked = []
+def seen_by(steward: Steward) -> list[sa.ColumnElement[bool]]:
+    """That a row of `case` is theirs to look at (`Steward.sees`)."""
+    seen = []
     if steward.province_codes:
-        asked.append(_is_one_of(case.c.province_code, steward.province_codes))
+        seen.append(_is_one_of(case.c.province_code, steward.province_codes))
     if steward.kinds:
-        asked.append(_is_one_of(case.c.kind, steward.kinds))
+        seen.append(_is_one_of(case.c.kind, steward.kinds))
+    return seen
+
+
+def _chosen(steward: Steward, chosen: Filter) -> list[sa.ColumnElement[bool]]:
+    asked = seen_by(steward)
     if chosen.province_code is not None:
         asked.append(case.c.province_code == chosen.province_code)
     if chosen.kind is not None:

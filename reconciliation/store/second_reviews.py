@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from reconciliation.desk import Steward
 from reconciliation.model import Decision, Judgement
+from reconciliation.store.reviewing import seen_by
 from reconciliation.store.tables import (
     approval,
     case,
@@ -71,11 +72,7 @@ def _others(steward: Steward) -> sa.Select[tuple[int, str]]:
         .where(~sa.exists().where(outbox.c.judgement_id == judgement.c.judgement_id))
         .where(sa.or_(~judgement.c.needs_approval, approved))
     )
-    if steward.province_codes:
-        query = query.where(case.c.province_code.in_(steward.province_codes))
-    if steward.kinds:
-        query = query.where(case.c.kind.in_([str(kind) for kind in steward.kinds]))
-    return query
+    return query.where(*seen_by(steward))
 
 
 def append(
@@ -99,8 +96,8 @@ def mark_known(connection: sa.Connection, judgement_id: int, *, by: str, now: da
     connection.execute(pg.insert(known_answer).values(said).on_conflict_do_nothing())
 
 
-def pairs(connection: sa.Connection) -> list[Pair]:
-    """Every second answer beside the first, in the order of the judgements."""
+def pairs(connection: sa.Connection, steward: Steward | None = None) -> list[Pair]:
+    """Every second answer beside the first, on the cases that the steward sees, in the order of the judgements."""
     query = (
         sa.select(
             second_review.c.first,
@@ -113,6 +110,8 @@ def pairs(connection: sa.Connection) -> list[Pair]:
         .join(judgement, judgement.c.judgement_id == second_review.c.judgement_id)
         .order_by(second_review.c.judgement_id, second_review.c.reviewer)
     )
+    if steward is not None:
+        query = query.join(case, case.c.fingerprint == judgement.c.fingerprint).where(*seen_by(steward))
     return [
         Pair(
             first=row.first,

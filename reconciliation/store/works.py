@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from reconciliation.desk import Steward
 from reconciliation.model import Case, CaseKind, Decision, Judgement
-from reconciliation.store.reviewing import judged_by, numbers_borne, said_now
+from reconciliation.store.reviewing import judged_by, numbers_borne, said_now, seen_by
 from reconciliation.store.tables import (
     case,
     judgement,
@@ -54,10 +54,7 @@ def foresee(
         .order_by(case.c.case_id)
         .limit(MOST + 1)
     )
-    if steward.province_codes:
-        query = query.where(case.c.province_code.in_(steward.province_codes))
-    if steward.kinds:
-        query = query.where(case.c.kind.in_([str(kind) for kind in steward.kinds]))
+    query = query.where(*seen_by(steward))
     if origin.kind in _OF_UNITS:
         query = query.where(_place(case).is_not_distinct_from(_place_of(origin)))
     return [Foreseen(**row) for row in connection.execute(query).mappings()]
@@ -138,16 +135,27 @@ def approve(connection: sa.Connection, work_id: int, *, approver: str, now: date
     return connection.execute(waits.values(approver=approver, approved_at=now)).rowcount > 0
 
 
-def find(connection: sa.Connection, work_id: int) -> Work | None:
+def find(connection: sa.Connection, work_id: int, *, now: datetime) -> Work | None:
     """A work and how far it is."""
-    row = connection.execute(_works().where(work.c.work_id == work_id)).mappings().one_or_none()
-    return None if row is None else Work(**row)
+    found = _read(connection, _works(now=now).where(work.c.work_id == work_id))
+    return found[0] if found else None
 
 
-def newest(connection: sa.Connection, *, limit: int) -> list[Work]:
-    """The works started last, the newest first."""
-    query = _works().order_by(work.c.work_id.desc()).limit(limit)
-    return [Work(**row) for row in connection.execute(query).mappings()]
+def newest(
+    connection: sa.Connection, steward: Steward | None, *, before: int | None, limit: int, now: datetime
+) -> list[Work]:
+    """The works started last, before that one if it is named, of judgements that the steward sees; the newest first."""
+    query = _works(now=now).order_by(work.c.work_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(work.c.work_id < before)
+    if steward is not None:
+        seen = (
+            sa.select(judgement.c.judgement_id)
+            .join(case, case.c.fingerprint == judgement.c.fingerprint)
+            .where(judgement.c.judgement_id == work.c.judgement_id, *seen_by(steward))
+        )
+        query = query.where(seen.exists())
+    return _read(connection, query)
 
 
 def is_reversed(connection: sa.Connection, work_id: int) -> bool:
@@ -160,9 +168,7 @@ def pending(connection: sa.Connection, *, work_id: int | None, limit: int, now: 
 
     A case that somebody else holds at `now` has to wait until they lay it back, decide it, or their lease is over.
     """
-    is_held = sa.exists().where(
-        lease.c.case_id == work_item.c.case_id, lease.c.leased_until > now, lease.c.steward != work.c.steward
-    )
+    is_held = _is_held(now=now)
     may_run = sa.or_(work.c.accepted <= MOST_ALONE, work.c.approver.is_not(None), work.c.reverses.is_not(None))
     query = (
         sa.select(work_item.c.work_id, work_item.c.case_id, work_item.c.value, work_item.c.case_version)
@@ -240,7 +246,22 @@ def audit(connection: sa.Connection, work_id: int) -> Audit:
     return Audit(decided=connection.scalar(decided) or 0, checked=checked, wrong=mistaken)
 
 
-def _works() -> sa.Select[Any]:
+def _read(connection: sa.Connection, query: sa.Select[Any]) -> list[Work]:
+    """The works of a query, each with why it left cases alone."""
+    rows = connection.execute(query).mappings().all()
+    said = (
+        sa.select(work_item.c.work_id, work_item.c.refused, sa.func.count())
+        .where(work_item.c.work_id.in_([row["work_id"] for row in rows]), work_item.c.refused.is_not(None))
+        .group_by(work_item.c.work_id, work_item.c.refused)
+        .order_by(work_item.c.work_id, work_item.c.refused)
+    )
+    left_alone: dict[int, dict[str, int]] = {row["work_id"]: {} for row in rows}
+    for work_id, reason, count in connection.execute(said):
+        left_alone[work_id][reason] = count
+    return [Work(**row, left_alone=left_alone[row["work_id"]]) for row in rows]
+
+
+def _works(*, now: datetime) -> sa.Select[Any]:
     def count(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
         return sa.select(sa.func.count()).where(work_item.c.work_id == work.c.work_id, *conditions).scalar_subquery()
 
@@ -251,7 +272,14 @@ def _works() -> sa.Select[Any]:
         count(work_item.c.done_at.is_(None)).label("pending"),
         count(work_item.c.judgement_id.is_not(None)).label("done"),
         count(work_item.c.refused.is_not(None)).label("refused"),
+        count(work_item.c.done_at.is_(None), _is_held(now=now)).label("held"),
     )
+
+
+def _is_held(*, now: datetime) -> sa.ColumnElement[bool]:
+    """That somebody else than who began the work of an item holds its case."""
+    is_theirs = lease.c.case_id == work_item.c.case_id
+    return sa.exists().where(is_theirs, lease.c.leased_until > now, lease.c.steward != work.c.steward)
 
 
 def _value(origin: Case, said: Judgement) -> sa.ColumnElement[str | None]:

@@ -24,7 +24,7 @@ from reconciliation.incremental import Renewal, Upkeep, link_delta, link_whole, 
 from reconciliation.matching import matcher
 from reconciliation.nearby import Delta, Held, Judged
 from reconciliation.persons import PERSONS
-from reconciliation.store import embedded, postings
+from reconciliation.store import embedded, postings, statistics
 from reconciliation.store.engine import Engine, connect, migrate
 from reconciliation.weights import Model
 
@@ -121,6 +121,7 @@ def _timed(engine: Engine, link: Callable[[Held | None], Upkeep]) -> float:
         connection.execute(_PATIENT)
         held = postings.held(connection, _PROVINCE)
         postings.write_linkage(connection, link(held), province_code=_PROVINCE, now=datetime.now(UTC))
+    statistics.renew(engine, is_province_new=True)
     return time.perf_counter() - began
 
 

@@ -182,8 +182,10 @@ def test_a_worker_behind_a_broker_does_the_tasks_and_ends_with_its_scheduler(
 
     assert run.state == "success"
     assert jobs.provinces_to_recode(engine) == []
-    # Whichever run it was: a schedule that is let run begins with one of its own.
-    assert done_by_workers(metadata_url, RECODE) == ["choose_provinces", "recode"]
+    # Whichever run it was: a schedule that is let run begins with one of its own, which may still have to say so.
+    until(lambda: all(one.is_over for one in by_broker.runs(RECODE)), seconds=120)
+    # A worker tells Airflow first that a task is done, and Celery when the task's process has ended.
+    until(lambda: done_by_workers(metadata_url, RECODE) == ["choose_provinces", "recode"], seconds=60)
     worker = psutil.Process(by_broker.pids[WORKER])
     family = {worker, *worker.children(recursive=True)}
     by_broker.stop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dags.doorbell import Doorbell
+from dags.doorbell import Doorbell, pause
 from reconciliation.errors import RetryableStoreError
 
 
@@ -42,3 +42,8 @@ def test_a_lost_database_neither_ends_the_watch_nor_hides_what_waits() -> None:
     bell = looking(lost, ["15"], lost, lost, ["15"])
 
     assert [bell.look(at) for at in (0, 1, 2, 11, 12)] == [[], ["15"], [], ["15"], []]
+
+
+def test_the_longer_a_look_takes_the_longer_it_rests() -> None:
+    assert pause(2.0, took_seconds=0.001) == 2.0
+    assert pause(2.0, took_seconds=0.5) == 10.0

@@ -8,6 +8,7 @@ import pytest
 
 from dags import running
 from gateway.cli.airflow import POOLS, ROOT, SETTINGS
+from gateway.settings import Settings
 from tests.dags.conftest import InAirflow
 
 DAGS = ROOT / "dags"
@@ -106,9 +107,18 @@ def test_settings_come_from_the_environment_and_the_database_has_no_default(tmp_
     assert running.settings(given) == running.Settings(
         database_url="url",
         snapshot_folder=tmp_path,
+        snapshots_kept=Settings().snapshots_kept,
+        snapshot_days=Settings().snapshot_days,
         model_folder=Path("models").absolute(),
         trace_file=None,
         otlp_endpoint=None,
     )
     with pytest.raises(KeyError, match="LIENTHONG_DATABASE_URL"):
         running.settings({})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5"])
+def test_a_number_of_snapshots_that_cannot_be_meant_is_refused(text: str) -> None:
+    for name in ("LIENTHONG_SNAPSHOTS_KEPT", "LIENTHONG_SNAPSHOT_DAYS"):
+        with pytest.raises(ValueError, match=name):
+            running.settings({"LIENTHONG_DATABASE_URL": "url", name: text})

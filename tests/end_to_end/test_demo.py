@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from reconciliation.model import CaseKind
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KINDS = {"person", "household", "insurance"}
+
+
+SAID = "said.txt"  # what the demo printed
 
 
 def demo(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -66,6 +70,7 @@ def ran(folder) -> tuple[Path, dict]:
         said, _ = process.communicate(timeout=550)
 
     assert process.returncode == 0, said
+    (folder / SAID).write_text(said)
     return folder, json.loads(report.read_text())
 
 
@@ -139,6 +144,17 @@ def test_one_trace_leads_from_a_push_to_the_change_a_registry_pulls(ran):
 
     whole = {"push", "intake.land", "reconcile", "feed.deliver"}
     assert any(whole <= found for found in names.values()), names
+
+
+def test_the_last_screen_says_whole_who_may_sign_in_and_where_all_is(ran):
+    folder, _ = ran
+    said = (folder / SAID).read_text()
+
+    assert re.search(r"^console +http://127\.0\.0\.1:\d+$", said, re.MULTILINE)
+    for name in ("canbo", "giamsat", "quantri"):
+        assert re.search(rf"^ +{name} / [a-z0-9]{{4}}(-[a-z0-9]{{4}})+$", said, re.MULTILINE)
+    assert re.search(r"^PostgreSQL +postgresql\+psycopg://\S+port=\d+$", said, re.MULTILINE)
+    assert "…" not in said.partition("cần quyết")[2], "something was cut off"
 
 
 def test_nothing_is_left_running(ran):

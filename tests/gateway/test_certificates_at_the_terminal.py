@@ -53,11 +53,15 @@ def test_the_terminal_shows_a_certificate_or_says_what_is_missing(
         monkeypatch.setenv(f"LIENTHONG_CLIENT_{variable}", str(path))
     asked = lienthong("status", "--source", JSONL_SOURCE, "--record", "P0000000", "--json")
     pulled = lienthong("pull", "population", tmp_path / "feed", "--json", *options(registry))
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({"source_record_id": "T1"}), encoding="utf-8")
+    submitted = lienthong("submit", JSONL_SOURCE, record, "--validate-only", *options(source))
 
     assert (without.code, "--cert, --key and --ca" in without.err) == (1, True)
     assert (half.code, "--key --ca" in half.err) == (1, True)
     assert (late.code, "chứng thư đã hết hạn" in late.err) == (1, True)
-    assert [one.code for one in (pushed, asked, pulled)] == [0, 0, 0]
+    assert "Socket closed. Next: " in without.err
+    assert [one.code for one in (pushed, asked, pulled, submitted)] == [0, 0, 0, 0]
 
 
 def test_the_doctor_looks_at_the_certificates(demanding: Certified, monkeypatch: pytest.MonkeyPatch) -> None:

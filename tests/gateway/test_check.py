@@ -389,3 +389,13 @@ def test_every_finding_is_explained_in_both_languages(tmp_path: Path) -> None:
     finding = CATALOGUE["LEADING_ZERO_MISSING"]
     parsed = html.document_fromstring(text).text_content()
     assert all(words in parsed for words in (finding.vi, finding.en, finding.fix_vi, finding.fix_en))
+
+
+def test_a_folder_that_is_no_dialect_and_a_report_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    file = export(tmp_path, people(0, 3))
+
+    no_dialect = check(file, "--dialect", tmp_path)
+    no_page = check(file, *SOURCE, *ON, "--html", tmp_path / "none" / "page.html")
+
+    assert (no_dialect.code, "cannot open dialect.toml" in no_dialect.err) == (2, True)
+    assert (no_page.code, "cannot open page.html" in no_page.err) == (2, True)

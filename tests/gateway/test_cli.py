@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from gateway.cli import COMMANDS, main
 from reconciliation.conflicts import CATALOGUE
-from reconciliation.model import CaseKind
+from reconciliation.lifecycle import IN_VIETNAMESE
+from reconciliation.model import CaseKind, State
 from reconciliation.store import feed
 from tests.gateway.batches import JSONL_SOURCE, people
 from tests.gateway.conftest import ROOT, Spawn, free_port
@@ -104,9 +105,38 @@ def test_files_are_pushed_in_order_skipped_when_durable_and_refused_with_a_reaso
     assert "SOURCE_UNKNOWN" in unknown[2]
 
     (tmp_path / "export.jsonl").write_bytes(people(0, 1))
-    undated = type_("push", JSONL_SOURCE, tmp_path / "export.jsonl", "--epoch", "e2", "--json")
-    assert undated[:2] == (1, "")
-    assert "--exported-on" in undated[2]
+    dated, no_day = tmp_path / "2025-07-01.jsonl", tmp_path / "2025-13-45.jsonl"
+    no_day.write_bytes(people(0, 1))
+    for file in (tmp_path / "export.jsonl", no_day):
+        undated = type_("push", JSONL_SOURCE, dated, file, "--epoch", "e2", "--json")
+        assert undated[:2] == (1, "")  # not even the first has been sent
+        assert f"{file.name}: tên tệp không có ngày xuất" in undated[2]
+        assert "--exported-on" in undated[2]
+
+
+def test_what_landed_before_is_said_and_another_file_in_its_place_is_no_success(
+    type_: Type, gateway: int, tmp_path: Path
+) -> None:
+    """A second day's file alone, pushed into the same epoch, is batch 1 again: nobody would ever send it."""
+    exports, tomorrow, nothing = tmp_path / "exports", tmp_path / "2025-07-03.jsonl", tmp_path / "nothing"
+    exports.mkdir()
+    nothing.mkdir()
+    for number in (1, 2):
+        (exports / f"2025-07-0{number}.jsonl").write_bytes(people(number * 10, 3))
+    tomorrow.write_bytes(people(30, 4))
+    push = PUSH[:-1]
+    type_(*push, exports)
+
+    again = type_(*push, exports)
+    alone = type_(*push, tomorrow)
+    for_a_machine = type_(*PUSH, tomorrow)
+    empty = type_(*push, nothing)
+
+    assert (again[0], "2 files had landed before" in again[1]) == (0, True)
+    assert (alone[0], "batch 1 of this epoch landed with other bytes" in alone[2]) == (1, True)
+    assert "had landed before" not in alone[1]
+    assert (for_a_machine[0], lines(for_a_machine[1])) == (1, [{"file": tomorrow.name, "differs": {"sequence": 1}}])
+    assert (empty[0], "no file to push" in empty[2]) == (1, True)
 
 
 def test_a_gateway_that_is_not_there_is_told_in_both_languages(type_: Type) -> None:
@@ -115,6 +145,7 @@ def test_a_gateway_that_is_not_there_is_told_in_both_languages(type_: Type) -> N
     assert code == 1
     assert said.startswith("Lỗi: không gọi được cổng.")
     assert "UNAVAILABLE" in said
+    assert ". Next: see that a gateway runs there" in said
 
 
 def test_from_push_to_pull_to_report(type_: Type, gateway: int, tmp_path: Path, engine: sa.Engine) -> None:
@@ -130,12 +161,14 @@ def test_from_push_to_pull_to_report(type_: Type, gateway: int, tmp_path: Path, 
         assert type_("pull", "population", pulled, "--as", form, "--no-acknowledge")[0] == 0
     pages = lines(type_("pull", "population", pulled, "--json", "--page-size", 1_000)[1])
     status = lines(type_("status", "--receipt", receipt["receipt_id"], "--row", 0, "--json")[1])[0]
+    for_a_person = type_("status", "--receipt", receipt["receipt_id"], "--row", 0)[1]
     files = sorted(pulled.glob("person-*.parquet"))
     sequences = [number for file in files for number in pq.read_table(file)["feed_seq"].to_pylist()]
     outcomes = tmp_path / "outcomes.jsonl"
     told = [{"feed_seq": number, "outcome": "applied"} for number in sequences]
     outcomes.write_text("".join(json.dumps(one) + "\n" for one in told))
-    reported = lines(type_("outcomes", "population", outcomes, "--json")[1])[0]
+    forged = type_("outcomes", "population", outcomes, "--cursor", "forged")
+    reported = lines(type_("outcomes", "population", outcomes, "--cursor", pages[-1]["cursor"], "--json")[1])[0]
     applied = lines(type_("status", "--source", JSONL_SOURCE, "--record", "P0000000", "--json")[1])[0]
 
     assert [counts["province"] for counts in job] == ["01"]
@@ -145,6 +178,10 @@ def test_from_push_to_pull_to_report(type_: Type, gateway: int, tmp_path: Path, 
     assert sum(page["changes"] for page in pages) == len(sequences) >= 5
     assert sorted(file for page in pages for file in page["files"]) == [file.name for file in files]
     assert status["state"] == "awaiting_outcome"
+    assert "Trạng thái: chờ kết quả áp dụng từ" in for_a_person
+    assert set(IN_VIETNAMESE) == set(State)
+    assert forged[0] == 1
+    assert "CURSOR_INVALID" in forged[2]
     assert reported == {"reported": len(sequences), "recorded": len(sequences)}
     assert applied["state"] == "applied"
 

@@ -1,8 +1,11 @@
-"""`lienthong replay` and `lienthong job purge_feed` as an operator types them."""
+"""`lienthong replay`, `lienthong job purge_feed` and `purge_snapshots` as an operator types them."""
+
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from reconciliation import jobs
 from reconciliation.store import feed, tables
 from tests.gateway.test_cli import Type, lines, type_
 from tests.gateway.test_cli_units import registry
@@ -67,3 +70,18 @@ def test_the_purge_tells_what_went_and_who_is_behind(type_: Type, registry: str,
     assert lines(said) == [
         {"changes": 0, "purged_upto": 0, "expired": 0, "behind.population": 2, "behind.social-insurance": 2}
     ]
+
+
+def test_old_snapshots_are_let_go_as_the_settings_say(
+    type_: Type, registry: str, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        published(engine, name)
+        jobs.publish_snapshot(engine, consumer_id="population", folder=tmp_path, now=NOW)
+    monkeypatch.setenv("LIENTHONG_SNAPSHOTS_KEPT", "1")
+
+    code, said, _ = type_("job", "purge_snapshots", "--folder", str(tmp_path), "--json")
+
+    assert code == 0
+    (counts,) = lines(said)
+    assert (counts["kept"], counts["gone"], counts["held"], counts["left"]) == (1, 1, 0, 0)

@@ -85,6 +85,6 @@ def test_a_reader_beside_concurrent_pushes_misses_nothing_and_reads_nothing_twic
         changes = connection.scalar(sa.text("SELECT count(*) FROM change"))
         records = connection.scalar(sa.text("SELECT count(*) FROM person_record"))
     assert records == len(SOURCES) * BATCHES * PEOPLE
-    assert len(published) == changes > records / 2
+    assert len(published) == changes > records / 3  # of the rest it is asked whether they are one person
     assert published == list(range(1, len(published) + 1))
     assert read == published

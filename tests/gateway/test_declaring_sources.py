@@ -73,6 +73,31 @@ def test_what_is_drafted_reads_its_own_sample_at_once(folder: Path, tmp_path: Pa
     assert not list((tmp_path / "drafted").glob("sample.*"))
 
 
+def test_the_sample_of_the_guide_becomes_a_household_that_is_asked_about(tmp_path: Path) -> None:
+    sample = tmp_path / "export.csv"
+    sample.write_text("MA_HO;MA_XA;NGAY_CAP_NHAT;STT\nHO-1;02647;03/06/2025 08:15;1\nHO-2;080;31/02/2025;2\n")
+
+    said = new(sample, tmp_path)
+    dialect = read_dialect(tmp_path / "drafted")
+
+    assert f"--exported-on {ON[1]}" in said.out  # else the day the file was changed counts
+    assert str(dialect.kind) == "household"
+    assert "no column tells" in said.out.partition("still open")[2]
+
+
+def test_an_empty_sample_and_a_file_that_is_not_there_are_said_to_be(tmp_path: Path) -> None:
+    empty, nowhere = tmp_path / "empty.csv", tmp_path / "none.csv"
+    empty.touch()
+
+    drafted = new(empty, tmp_path)
+    scored = lienthong("conformance", "--source", "yen-bai.household", "--file", nowhere, *ON)
+    undated = lienthong("conformance", "--source", "yen-bai.household", "--file", nowhere)
+
+    assert (drafted.code, "the file is empty" in drafted.err) == (1, True)
+    assert (scored.code, "cannot open none.csv" in scored.err) == (2, True)
+    assert undated.code == 2
+
+
 def test_all_that_is_guessed_is_said(tmp_path: Path) -> None:
     said = json.loads(new(sample_of(TCVN3), tmp_path, "--json").out)
     text = (tmp_path / "drafted" / "dialect.toml").read_text()
@@ -170,7 +195,7 @@ def test_conformance_asks_for_one_thing_at_a_time(tmp_path: Path) -> None:
     assert lienthong("conformance", "--dialect", TCVN3).code == 2
     assert lienthong("conformance", "--source", "atlantis.population").code == 2
     assert lienthong("conformance", "--source", JSONL_SOURCE, "--file", tmp_path / "absent", *ON).code == 2
-    assert lienthong("conformance", "--source", JSONL_SOURCE, "--file", file).code == 1  # no day
+    assert lienthong("conformance", "--source", JSONL_SOURCE, "--file", file).code == 2  # no day
 
 
 @pytest.mark.parametrize("code", sorted(load().provinces))

@@ -35,7 +35,7 @@ from gateway.v1 import (
 )
 from gateway.wire.faults import DETAILS_KEY
 from reconciliation.model import Batch, BatchFormat
-from reconciliation.store import grants, landing, tables
+from reconciliation.store import grants, landing, registers, tables
 from tests import provinces
 from tests.gateway.batches import JSONL_SOURCE, hello, message, people
 from tests.gateway.conftest import NOW
@@ -284,11 +284,11 @@ def test_a_grant_that_is_taken_away_ends_an_open_push_within_the_interval_and_on
                 return str(answer.WhichOneof("message"))
 
             seen = [await said(hello()), await said(message(1, people(0, 1)))]
-            await asyncio.to_thread(grants.revoke, engine, JSONL_SOURCE, by="tester", now=NOW)
+            await asyncio.to_thread(registers.sources.revoke, engine, JSONL_SOURCE, by="tester", now=NOW)
             times.append(NOW + timedelta(seconds=Settings().grants_seconds))
             seen.append(await said(message(2, people(1, 1))))
-            given = (await asyncio.to_thread(grants.history, engine, JSONL_SOURCE))[-1].grant
-            await asyncio.to_thread(grants.give, engine, given, by="tester", now=NOW)
+            given = (await asyncio.to_thread(registers.sources.history, engine, JSONL_SOURCE))[-1].grant
+            await asyncio.to_thread(registers.sources.give, engine, given, by="tester", now=NOW)
             times.append(times[-1] + timedelta(seconds=Settings().grants_seconds))
             seen.append(await said(message(2, people(1, 1))))
             await call.done_writing()
@@ -303,7 +303,7 @@ def test_a_grant_that_was_taken_away_a_moment_ago_stops_at_the_database(
     async def run() -> intake_pb2.PushResponse:
         async with certified() as channel:
             await push(channel, JSONL_SOURCE, JSONL_SOURCE)
-            await asyncio.to_thread(grants.revoke, engine, JSONL_SOURCE, by="tester", now=NOW)
+            await asyncio.to_thread(registers.sources.revoke, engine, JSONL_SOURCE, by="tester", now=NOW)
             _, answer = await push(channel, JSONL_SOURCE, JSONL_SOURCE, message(1, people(0, 1)))
             return answer
 
@@ -322,7 +322,7 @@ def test_a_source_is_told_what_it_may_send(certified: Callable[..., Any], engine
         granted_until=date(2025, 12, 31),
         signature_required=False,
     )
-    grants.give(engine, given, by="tester", now=NOW)
+    registers.sources.give(engine, given, by="tester", now=NOW)
 
     async def run() -> list[intake_pb2.DescribeSourceResponse]:
         async with certified() as channel:

@@ -201,6 +201,7 @@ def test_a_report_that_is_not_whole_counts_for_nothing(serve: Serve, engine: sa.
         "no sequence": [feed_pb2.ChangeOutcome(kind=applied)],
         "beyond 63 bits": [feed_pb2.ChangeOutcome(kind=applied, feed_sequence=2**64 - 1)],
         "reason with a line break": [feed_pb2.ChangeOutcome(feed_sequence=1, kind=refused, reason="a\nb")],
+        "reason in words": [feed_pb2.ChangeOutcome(feed_sequence=1, kind=refused, reason="Nguyễn Văn A sai tên")],
         "refusal without reason": [
             feed_pb2.ChangeOutcome(feed_sequence=1, kind=applied),
             feed_pb2.ChangeOutcome(feed_sequence=2, kind=refused),

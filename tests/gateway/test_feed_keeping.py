@@ -6,6 +6,7 @@ import json
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from gateway.client import (
 from gateway.services import feed_snapshots
 from reconciliation import jobs
 from reconciliation.entitlements import read_grants
+from reconciliation.errors import StoreFullError
 from reconciliation.store import feed, tables
 from tests.gateway.certificates import Certified
 from tests.gateway.conftest import NOW, Serve
@@ -214,6 +216,54 @@ def test_a_download_that_was_cut_off_goes_on_where_it_ended(
             assert 200 in sent
 
     asyncio.run(run())
+
+
+def test_a_snapshot_that_is_being_read_is_not_cleared_away(
+    serve: Serve, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_snapshots, "PIECE_BYTES", 100)
+    clear = partial(jobs.purge_snapshots, engine, folder=tmp_path, newest=1, keep_days=1)
+
+    async def run() -> list[int]:
+        _history(engine)
+        await snapshot(engine, tmp_path)
+        async with serve(snapshot_folder=tmp_path, clock=lambda: NOW, snapshot_hold_hours=48) as channel:
+            client = FeedClient(channel, consumer_id=POPULATION)
+            told = await client.snapshot()
+            published(engine, "z")
+            await asyncio.to_thread(
+                jobs.publish_snapshot, engine, consumer_id=POPULATION, folder=tmp_path, now=NOW + timedelta(hours=1)
+            )
+            async with aclosing(client.snapshot_file(told.snapshot_id, "person.parquet")) as pieces:
+                await anext(pieces)
+                held = await asyncio.to_thread(clear, now=NOW + timedelta(hours=47))
+                file = next(one for one in told.files if one.name == "person.parquet")
+                assert 100 + sum([len(piece) async for piece in pieces]) == file.size_bytes
+            gone = await asyncio.to_thread(clear, now=NOW + timedelta(hours=48))
+            with pytest.raises(RejectedByGatewayError) as refused:
+                await anext(client.snapshot_file(told.snapshot_id, "person.parquet"))
+            assert refused.value.fault.reason == "SNAPSHOT_UNKNOWN"
+            assert (await client.snapshot()).snapshot_id != told.snapshot_id
+            return [held["held"], held["gone"], gone["held"], gone["gone"]]
+
+    assert asyncio.run(run()) == [1, 0, 0, 1]
+
+
+def test_a_registry_reads_on_where_its_hold_cannot_be_noted(
+    serve: Serve, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreFullError("The disk is full. Next: make room.")
+
+    monkeypatch.setattr(feed_snapshots.snapshot_holds, "hold", full)
+
+    async def run() -> Downloaded:
+        _history(engine)
+        await snapshot(engine, tmp_path)
+        async with serve(snapshot_folder=tmp_path) as channel:
+            return await registry_client.download(FeedClient(channel, consumer_id=POPULATION), tmp_path / "ours")
+
+    assert asyncio.run(run()).feed_sequence == 4
 
 
 def test_a_file_that_came_damaged_is_found_and_not_kept(serve: Serve, engine: sa.Engine, tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ def registry() -> ModuleType:
     return module
 
 
+def test_the_worked_registry_shows_the_certificate_it_is_given(registry: ModuleType) -> None:
+    words = ["registry.py", "gateway:1", "population", "ours", "--with", "own.pem", "own.key", "both.pem"]
+
+    shown = registry.shown(words)
+
+    assert (shown.certificate_path.name, shown.key_path.name, shown.authorities_path.name) == tuple(words[-3:])
+    assert registry.shown(words[:4]) is None
+
+
 def test_the_worked_registry_holds_what_the_feed_says_also_after_a_purge(
     serve: Serve, engine: sa.Engine, tmp_path: Path, registry: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +69,7 @@ def test_the_worked_registry_holds_what_the_feed_says_also_after_a_purge(
         a, b = lives({"subject_id": "A", "full_name": "a"}, {"subject_id": "B", "full_name": "b"})
         jobs.publish_snapshot(engine, consumer_id="population", folder=tmp_path / "snapshots", now=NOW)
         async with serve(snapshot_folder=tmp_path / "snapshots") as channel:
-            monkeypatch.setattr(registry, "connect", lambda _: _open(channel))
+            monkeypatch.setattr(registry, "connect", lambda _, credentials: _open(channel))
             seen = []
             await registry.follow("", "population", str(ours), once=True)
             seen.append(held())

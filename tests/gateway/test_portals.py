@@ -25,7 +25,8 @@ from gateway.settings import Settings
 from gateway.v1 import status_pb2, status_pb2_grpc
 from gateway.wire.faults import DETAILS_KEY, read_call_error
 from reconciliation.model import Grants, PortalGrant, Receipt, Sight, UpdateAsked
-from reconciliation.store import grants, portals, status
+from reconciliation.store import grants, status
+from reconciliation.store.registers import portals
 from tests.gateway.certificates import Certified, _issue
 from tests.gateway.conftest import NOW, Serve
 from tests.gateway.test_watching_updates import OTHER, SOURCE, by_row, by_source, first_of, land

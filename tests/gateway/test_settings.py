@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import FatalSettingError
-from gateway.settings import ArmedFailpoint, Failpoint, Settings, as_markdown, read
+from gateway.settings import ArmedFailpoint, Failpoint, Settings, as_markdown, read, unknown
 from tests.golden import Golden
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +59,22 @@ def test_a_failpoint_may_pause_instead() -> None:
 def test_a_value_that_cannot_be_used_is_named(variable: str, text: str) -> None:
     with pytest.raises(FatalSettingError, match=variable):
         read({variable: text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("LIENTHONG_PROT", "LIENTHONG_PORT"),
+        ("LIENTHONG_TLS_CERT", "LIENTHONG_TLS_CERTIFICATE"),
+        ("LIENTHONG_FOO", ""),
+    ],
+)
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_may_be_meant(variable: str, meant: str) -> None:
+    (said,) = unknown({variable: "1", "LIENTHONG_CLIENT_KEY": "key.pem", "LIENTHONG_PORT": "1", "HOME": "/"})
+
+    assert said.startswith(f"{variable}: ")
+    assert ("?" in said) == bool(meant)
+    assert meant in said
 
 
 def test_the_page_of_settings_is_the_code(golden: Golden) -> None:

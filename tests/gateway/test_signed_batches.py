@@ -22,7 +22,7 @@ from gateway.signing import Signer
 from gateway.v1 import intake_pb2, intake_pb2_grpc
 from gateway.wire import intake as wire
 from gateway.wire.faults import read_status
-from reconciliation.store import grants, tables
+from reconciliation.store import grants, registers, tables
 from tests.gateway.authority import Authority, new_key, pem_of
 from tests.gateway.batches import JSONL_SOURCE, hello, message, outgoing, people
 from tests.gateway.conftest import NOW, Serve
@@ -113,7 +113,7 @@ def test_a_source_that_has_to_sign_is_told_so_and_its_unsigned_batches_are_refus
     serve: Serve, authority: Authority, signing_settings: dict[str, Any], engine: sa.Engine
 ) -> None:
     given = replace(grants.standing(engine).sources[JSONL_SOURCE], signature_required=True)
-    grants.give(engine, given, by="tester", now=NOW)
+    registers.sources.give(engine, given, by="tester", now=NOW)
 
     async def run() -> Any:
         async with serve(**signing_settings) as channel:

@@ -15,10 +15,11 @@ from gateway.v1 import stewardship_pb2 as pb
 from gateway.v1 import stewardship_pb2_grpc
 from gateway.wire.faults import read_call_error
 from gateway.wire.stewardship import read_decision, write_stage
-from reconciliation import agreement, generalising, review
+from reconciliation import agreement, generalising, review, reviewing
 from reconciliation.desk import Stage, Steward
 from reconciliation.model import CaseKind, Decision, Judgement, State, StewardGrant
-from reconciliation.store import grants, stewards
+from reconciliation.store import grants
+from reconciliation.store.registers import stewards
 from tests.gateway.certificates import Certified, _issue
 from tests.gateway.conftest import Serve
 from tests.reconciliation.province import LAO_CAI, YEN_BAI, Province, person
@@ -258,6 +259,69 @@ def test_a_second_review_is_answered_once_by_somebody_who_is_not_told_the_first_
     assert called(serve, province, work).reason == "DECISION_INVALID"
     (lan, minh) = agreement.agreements(province.engine)
     assert (lan.with_known.of, minh.with_known) == (0, agreement.Share(agreed=0, of=1))
+
+
+def test_how_stewards_agree_is_told_page_by_page_to_who_may_approve(serve: Serve, province: Province) -> None:
+    first = decided(province)
+    agreement.mark_known(province.engine, first.judgement_id, by="tester", now=province.now)
+    for name, changes in (("hoa", {"may_approve": False}), ("xa", {"province_codes": ("01",)})):
+        stewards.give(province.engine, granted(name, **changes), by="tester", now=province.now)
+    for name, value in ((MINH, "02671"), ("hoa", "02683")):
+        said: dict[str, Any] = {"decision": Decision.UNIT, "value": value, "steward": Steward(name=name)}
+        agreement.answer(province.engine, first.judgement_id, now=province.now, **said)
+
+    async def listed(stub: Stub, steward: str, token: str = "") -> pb.ListAgreementsResponse:
+        request = pb.ListAgreementsRequest(steward=steward, page_size=2, page_token=token)
+        return await stub.ListAgreements(request, timeout=20)
+
+    async def work(stub: Stub) -> None:
+        page = await listed(stub, LAN)
+        rest = await listed(stub, LAN, page.next_page_token)
+        found = {one.steward: one for one in chain(page.agreements, rest.agreements)}
+        assert (list(found), len(page.agreements), rest.next_page_token) == (["hoa", LAN, MINH], 2, "")
+        right, wrong = found[MINH].with_known, found["hoa"].with_known
+        assert (right.agreed, right.of, wrong.agreed, wrong.of) == (1, 1, 0, 1)
+        assert 0.2 < right.at_least < right.at_most == 1.0
+        assert 0.0 == wrong.at_least < wrong.at_most < 0.8
+        assert (found[LAN].with_known.of, found[LAN].with_known.at_most) == (0, 1.0)
+        assert not found[MINH].HasField("kappa")
+        assert not (await listed(stub, "xa")).agreements
+        await listed(stub, "hoa")
+
+    assert called(serve, province, work).reason == "NOT_ENTITLED"
+
+
+def test_works_are_listed_with_what_they_hold_back(serve: Serve, province: Province) -> None:
+    cases = province.cases()
+    first = decided(province)
+    asked = reviewing.claim(province.engine, cases[1].case_id, steward=Steward(name=LAN), now=province.now)
+    reviewing.ask(province.engine, asked.lease, reason_code="papers_needed", now=province.now)
+    begun = generalising.start(
+        province.engine, first.judgement_id, steward=Steward(name=LAN), typed_count=2, now=province.now
+    )
+    reviewing.claim(province.engine, cases[2].case_id, steward=Steward(name=MINH), now=province.now)
+    stewards.give(province.engine, granted("xa", province_codes=("01",)), by="tester", now=province.now)
+
+    async def work(stub: Stub) -> None:
+        async with asyncio.timeout(20):
+            while (found := await stub.ListWorks(pb.ListWorksRequest(steward=MINH), timeout=20)).works[0].done < 1:
+                await asyncio.sleep(0.02)
+        (shown,) = found.works
+        assert (shown.work_id, shown.done, shown.pending, shown.held) == (begun.work_id, 1, 1, 1)
+        assert [(one.reason, one.cases) for one in shown.left_alone] == [("PROVINCE_ASKED", 1)]
+        assert (await stub.GetWork(pb.GetWorkRequest(steward=LAN, work_id=begun.work_id), timeout=20)).work == shown
+        reverse = pb.ReverseWorkRequest(steward=LAN, work_id=begun.work_id, because=pb.Because(reason_code="mistake"))
+        back = (await stub.ReverseWork(reverse, timeout=20)).work
+        page = await stub.ListWorks(pb.ListWorksRequest(steward=LAN, page_size=1), timeout=20)
+        rest = pb.ListWorksRequest(steward=LAN, page_size=1, page_token=page.next_page_token)
+        older = await stub.ListWorks(rest, timeout=20)
+        assert [one.work_id for one in (*page.works, *older.works)] == [back.work_id, begun.work_id]
+        assert older.next_page_token == ""
+        assert not (await stub.ListWorks(pb.ListWorksRequest(steward="xa"), timeout=20)).works
+        made_up = "x"
+        await stub.ListWorks(pb.ListWorksRequest(steward=LAN, page_token=made_up), timeout=20)
+
+    assert called(serve, province, work).reason == "FIELD_INVALID"
 
 
 def test_a_work_is_sampled_and_checked_by_another_person(serve: Serve, province: Province) -> None:

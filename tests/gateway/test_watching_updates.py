@@ -17,7 +17,7 @@ from gateway.settings import Settings
 from gateway.v1 import status_pb2, status_pb2_grpc
 from gateway.wire.faults import read_call_error
 from reconciliation.model import Receipt, State
-from reconciliation.store import grants, landing, lifecycle_moves, moves, tables
+from reconciliation.store import landing, lifecycle_moves, moves, registers, tables
 from tests.gateway.certificates import Certified
 from tests.gateway.conftest import NOW, Serve, free_port
 from tests.reconciliation.store.landings import batch, normalised, rows, source
@@ -383,7 +383,7 @@ def test_a_grant_that_is_taken_away_ends_a_watch_before_anything_more_is_told(
             calls = [stub.WatchUpdates(one, timeout=40) for one in (by_source(SOURCE), by_row(receipt))]
             for call in calls:
                 await anext(aiter(call))
-            await asyncio.to_thread(grants.revoke, engine, SOURCE, by="tester", now=NOW)
+            await asyncio.to_thread(registers.sources.revoke, engine, SOURCE, by="tester", now=NOW)
             times.append(NOW + timedelta(seconds=Settings().grants_seconds))
             await asyncio.to_thread(move, engine, all_of(receipt), State.AWAITING_MATCH)
             return [await end_of(call) for call in calls]

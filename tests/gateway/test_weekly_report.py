@@ -119,6 +119,30 @@ def test_a_balance_that_does_not_close_is_said_first(engine: sa.Engine) -> None:
     assert told[-1] == ("Số liệu chưa khớp ở: Tỉnh Lào Cai.", "The balance does not close in: Tỉnh Lào Cai.")
 
 
+def test_english_lines_have_english_numbers_and_as_many_words_as_things(figures: weeks.Figures) -> None:
+    lao_cai = next(one for one in figures["provinces"] if one["code"] == "15")
+    few = [en for _, en in headlines(figures)]
+    totals = figures["totals"] | {"received": 1, "reconciled": 12_345, "cases_open": 1_234, "stuck": 1}
+    many = figures | {"totals": totals, "provinces": [lao_cai | {"stuck": 1_234}], "oldest": [
+        figures["oldest"][0] | {"days_late": 1}
+    ]}  # fmt: skip
+
+    told = headlines(many)
+
+    assert few[2].startswith("3 updates are past their deadline in 1 province, most in: ")
+    assert "đối soát 12.345," in told[0][0]
+    assert told[0][1] == "Received 1 record, reconciled 12,345, applied by registries 0; 1,234 cases are open."
+    assert told[2] == (
+        "1 cập nhật quá hạn ở 1 tỉnh, thành phố, nhiều nhất: Tỉnh Lào Cai (1.234).",
+        "1 update is past its deadline in 1 province, most in: Tỉnh Lào Cai (1,234).",
+    )
+    assert told[3][1].startswith("The oldest is 1 day late, in ")
+    assert "1 day late" in paper.page(many)
+    causes = {one["indicator"]: one["cause_en"] for one in lao_cai["indicators"]}
+    assert causes["in_time"] == "3 updates are past their deadline"
+    assert "system" in causes["heard"]
+
+
 def test_numbers_are_written_as_in_vietnam() -> None:
     assert [paper.percent(share) for share in (1.0, 0.9925, 0.5, 0.0)] == ["100 %", "99,25 %", "50 %", "0 %"]
     assert count(1_234_567) == "1.234.567"

@@ -67,6 +67,10 @@ def test_a_few_judgements_are_asked_once_more_of_another_and_known_ones_of_every
     assert (found["minh"].with_known, found["hoa"].with_known) == (Share(agreed=1, of=1), Share(agreed=0, of=1))
     assert found["lan"].with_known == Share(agreed=0, of=0)
     assert found["minh"].kappa is None  # one answer only: chance explains it
+    in_15 = agreement.agreements(province.engine, seen_by=Steward(name="an", province_codes=("15",)))
+    assert {one.steward: one for one in in_15} == found
+    for elsewhere in ({"province_codes": ("01",)}, {"kinds": (CaseKind.MISSING_VERSION,)}):
+        assert agreement.agreements(province.engine, seen_by=Steward(name="an", **elsewhere)) == []
 
 
 def test_nobody_answers_their_own_case_and_only_what_it_takes(province):

@@ -91,7 +91,8 @@ def test_a_link_that_stands_is_kept_longer_than_one_is_made(
 ) -> None:
     records = pool(PERSON | {"personal_number": None}, PERSON)
     weight = link(records, model=replace(MODEL, lower=-99.0)).decisions["weight"][0].as_py()
-    model = replace(MODEL, upper=weight + below, keep=weight + below - 2.0, lower=-99.0)
+    training = replace(MODEL.training, mates=None)  # the thresholds are this pool's own
+    model = replace(MODEL, upper=weight + below, keep=weight + below - 2.0, lower=-99.0, training=training)
 
     result = link(records, model=model, standing=pairs(("r1", "r0")) if stands else None)
 
@@ -202,7 +203,7 @@ def test_an_explanation_gives_levels_and_weights_and_nobodys_data() -> None:
     linked = said[pc.index(rows["decision"], "link").as_py()]
     assert linked.en.startswith("One person. Weight ")
     assert "equal personal numbers +14.0" in linked.en
-    assert "trùng số định danh +14.0" in linked.vi
+    assert "trùng số định danh +14,0" in linked.vi
     assert any("the rest disagrees" in part.en for part in said)
     for text in (text for part in said for text in (part.vi, part.en)):
         assert not any(str(value) in text for value in PERSON.values() if isinstance(value, str) and value != "female")
@@ -224,7 +225,17 @@ def test_in_few_records_nobody_can_say_that_a_name_is_a_slip():
 
     assert row["weight"] >= MODEL.upper
     assert (row["decision"], row["veto"]) == ("case", "unknown_name")
-    assert decided_among(RECORDS.empty_table(), full_name="Vàng Thị Sáo")["veto"] is None
+
+
+def test_in_few_records_nobody_can_say_how_rare_a_name_is():
+    row = decided_among(RECORDS.empty_table(), full_name="Vàng Thị Sáo")
+    agreed = [{"hamlet": "Bản Mù"}, {"birth_month": 5, "birth_day": 17}, {"cmnd": "063012345"}]
+
+    assert row["weight"] >= MODEL.upper
+    assert (row["decision"], row["veto"]) == ("case", "unknown_rarity")
+    for both in agreed:
+        two = pool(SLIP | both, SLIP | both)
+        assert [one["decision"] for one in link(two, model=MODEL).decisions.to_pylist()] == ["link"], both
 
 
 def test_among_many_records_a_name_that_nobody_else_bears_is_a_slip():

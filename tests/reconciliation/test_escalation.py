@@ -39,8 +39,8 @@ def events(province: Province, table: sa.Table) -> list[tuple[Any, ...]]:
 
 def test_what_lies_in_one_commune_is_its_desks_and_what_lies_in_two_the_provinces(province: Province) -> None:
     dead(province)
-    province.push(YEN_BAI, doubtful("C", unit_code="02647"))
-    province.push(LAO_CAI, doubtful("D", unit_code="02671"))
+    province.push(YEN_BAI, doubtful("C", unit_code="02647", birth_month=5, birth_day=17))
+    province.push(LAO_CAI, doubtful("D", unit_code="02671", birth_month=5, birth_day=17))
     province.run()
 
     owners = {case.kind: case.owner for case in province.cases()}

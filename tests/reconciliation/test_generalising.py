@@ -116,7 +116,7 @@ def test_another_number_than_the_preview_shows_starts_nothing(few, typed):
     with pytest.raises(RejectedRequestError, match="would decide 4 cases"):
         start(few, judgement, typed)
 
-    assert generalising.newest(few.engine) == []
+    assert generalising.newest(few.engine, now=few.now) == []
 
 
 def test_more_than_one_person_may_decide_waits_for_another(engine):
@@ -151,6 +151,42 @@ def test_what_changed_since_the_preview_is_left_alone(few):
     assert refused == ["CASE_CHANGED"]
 
 
+def test_a_work_tells_what_others_hold_and_what_it_leaves_to_a_person_and_why(few):
+    judgement = judge_one(few)
+    alike = reviewing.list_cases(few.engine, MINH, now=few.now)[:3]
+    asked = reviewing.claim(few.engine, alike[0].case.case_id, steward=LAN, now=few.now)
+    reviewing.ask(few.engine, asked.lease, reason_code="papers_needed", now=few.now)
+    begun = start(few, judgement, 3)
+    held = reviewing.claim(few.engine, alike[1].case.case_id, steward=MINH, now=few.now)
+    reviewing.claim(few.engine, alike[2].case.case_id, steward=LAN, now=few.now)  # whose work it is
+
+    running = generalising.run(few.engine, begun.work_id, now=few.now)
+
+    assert (begun.held, dict(begun.left_alone)) == (0, {"PROVINCE_ASKED": 1})
+    assert (running.done, running.pending, running.held, running.refused) == (2, 1, 1, 1)
+    assert generalising.find(few.engine, begun.work_id, now=held.lease.until).held == 0
+    reviewing.release(few.engine, held.lease, now=few.now)
+    few.push(YEN_BAI, *(people(5, hamlet="Thôn 9", source_version=2)))
+    done = generalising.run(few.engine, begun.work_id, now=few.now)
+    assert (done.held, dict(done.left_alone)) == (0, {"CASE_CHANGED": 1, "PROVINCE_ASKED": 1})
+    assert generalising.newest(few.engine, now=few.now) == [done]
+
+
+def test_works_are_listed_page_by_page_to_those_who_see_their_judgements(few):
+    first = start(few, judge_one(few), 4)
+    back = generalising.reverse(few.engine, first.work_id, steward=LAN, reason_code="mistake", now=few.now)
+
+    def listed(steward: Steward, before: int | None = None) -> list[int]:
+        found = generalising.newest(few.engine, steward, before=before, limit=1, now=few.now)
+        return [work.work_id for work in found]
+
+    assert listed(Steward(name="an", province_codes=("15",))) == [back.work_id]
+    assert listed(Steward(name="an", kinds=(CaseKind.UNKNOWN_UNIT,)), back.work_id) == [first.work_id]
+    assert listed(LAN, first.work_id) == []
+    assert listed(Steward(name="an", province_codes=("01",))) == []
+    assert listed(Steward(name="an", kinds=(CaseKind.DOUBTFUL_MATCH,))) == []
+
+
 class CutOffError(Exception):
     """The process is gone."""
 
@@ -170,7 +206,7 @@ def test_a_work_that_is_cut_off_anywhere_comes_to_the_same_end(few, monkeypatch,
     monkeypatch.setattr(review, "judge_within", cut)
     with pytest.raises(CutOffError):
         generalising.run(few.engine, work.work_id, now=few.now)
-    assert generalising.find(few.engine, work.work_id).done == after // 2 * 2
+    assert generalising.find(few.engine, work.work_id, now=few.now).done == after // 2 * 2
     monkeypatch.setattr(review, "judge_within", original)
 
     done = generalising.run(few.engine, work.work_id, now=few.now)

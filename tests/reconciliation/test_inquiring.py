@@ -6,14 +6,16 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
-from reconciliation import inquiring, review
+from reconciliation import inquiring, review, showing
 from reconciliation.errors import RejectedRequestError
 from reconciliation.model import CaseKind, Cursor, Decision
 from reconciliation.store import feed
 from reconciliation.weighing import RecordPair
+from reconciliation.weights import load_model
 from tests.reconciliation.store.landings import NOW
 from tests.reconciliation.test_jobs import person, push, run, snapshot_of
 
+MODEL = load_model()
 A, B = "yen-bai.population|A", "lao-cai.population|B"
 
 
@@ -83,3 +85,62 @@ def test_what_are_no_two_records_of_one_province_is_refused(doubtful, pair):
         inquiring.why(doubtful, RecordPair(*pair), now=NOW)
 
     assert caught.value.reason == "UPDATE_UNKNOWN"
+
+
+def namesakes(engine: sa.Engine) -> None:
+    """A hundred of one name and one more who may be any of two: how common the name is only the pool says."""
+    crowd = [person(f"N{at}", personal_number=None, birth_year=1930 + at % 60) for at in range(100)]
+    push(engine, "yen-bai.population", 1, *crowd)
+    push(
+        engine,
+        "lao-cai.population",
+        1,
+        person("M", personal_number=None, birth_year=1931, birth_month=None, birth_day=None),
+    )
+    run(engine)
+
+
+def test_on_the_desk_a_pair_weighs_what_the_run_gave_it_among_all_and_not_what_it_would_alone(
+    engine: sa.Engine,
+) -> None:
+    namesakes(engine)
+    cases = review.open_cases(engine, kind=CaseKind.DOUBTFUL_MATCH)
+    assert cases
+
+    for case in cases[:5]:
+        told = showing.why_two(engine, RecordPair(*sorted(case.record_keys)), province_code="15", now=NOW)
+
+        assert told is not None
+        assert told.decision == "case"
+        assert told.weight == pytest.approx(case.evidence["weight"], abs=0.01)
+        assert told.weight == pytest.approx(sum(one.weight for one in told.parts) + MODEL.base)
+        assert {one.comparison: one.level for one in told.parts}["bearers"] == "up_to_128"
+
+
+def test_on_the_desk_a_pair_that_was_judged_weighs_what_it_did_before(doubtful: sa.Engine) -> None:
+    (case,) = review.open_cases(doubtful, kind=CaseKind.DOUBTFUL_MATCH)
+    before = showing.why_two(doubtful, RecordPair(B, A), province_code="15", now=NOW)
+    said = {"reason": "đã gặp người này", "steward": "s1", "now": NOW + timedelta(hours=1)}
+    review.judge(doubtful, case.case_id, decision=Decision.SAME, **said)
+    run(doubtful)
+
+    after = showing.why_two(doubtful, RecordPair(B, A), province_code="15", now=NOW)
+
+    assert before is not None
+    assert after is not None
+    assert (after.decision, after.weight, after.parts) == (before.decision, before.weight, before.parts)
+
+
+def test_on_the_desk_two_records_that_no_run_compared_are_weighed_by_the_names_of_their_province(
+    engine: sa.Engine,
+) -> None:
+    namesakes(engine)
+    pair = RecordPair("yen-bai.population|N0", "yen-bai.population|N30")  # of one name, born thirty years apart
+
+    told, whole = showing.why_two(engine, pair, province_code="15", now=NOW), inquiring.why(engine, pair, now=NOW)
+
+    assert told is not None
+    assert told.decision == "apart"
+    levels = {one.comparison: one.level for one in told.parts}
+    assert levels["bearers"] == "up_to_128"
+    assert levels == {one.comparison: one.level for one in whole.parts}

@@ -31,6 +31,8 @@ def command(
     """Chạy thử toàn bộ với dân cư giả lập. Run the whole house with made-up people."""
     signal.signal(signal.SIGTERM, _stop)
     codes = _codes(provinces)
+    if report is not None:
+        report.touch()  # a path that cannot be written is told now, not after some minutes
     stages = Stages()
     try:
         with house.standing(folder.absolute(), stages) as running:

@@ -31,11 +31,6 @@ class DemoConsole:
     address: str
     logins: tuple[tuple[str, str], ...]
 
-    def lines(self) -> list[str]:
-        """What the demo tells of it at its end."""
-        told = ", ".join(f"{name} / {password}" for name, password in self.logins)
-        return [f"console  {self.address}   ({told})"]
-
 
 def console_for_demo(folder: Path, url: str, engine: Engine, ending: ExitStack) -> DemoConsole:
     """Start the console on a free port and add the people who use it. It ends with `ending`."""

@@ -64,16 +64,12 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
     The folder keeps what is slow to make (the server's cluster, Airflow's metadata) for the next demo.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in ("snapshots", "logs", "pki"):
-        shutil.rmtree(folder / left, ignore_errors=True)
-    for traces in folder.glob("*traces.jsonl"):
-        traces.unlink()
-    (folder / "logs").mkdir()
-    authority = pki.init(folder / "pki", trust_domain=TRUST_DOMAIN, now=datetime.now(UTC))
     with stages.timed("postgresql", "PostgreSQL"):
         server = embedded.start(folder / "postgres")
     with ExitStack() as ending:
         ending.callback(server.stop)
+        # Only now: who has the server has the folder, and a demo that runs in it already keeps its certificates.
+        authority = _cleared(folder)
         server.drop_database("lienthong")
         url = server.create_database("lienthong")
         traces, snapshots = folder / "traces.jsonl", folder / "snapshots"
@@ -105,6 +101,16 @@ def standing(folder: Path, stages: Stages) -> Iterator[House]:
             started_at=datetime.now(UTC),
         )
         say("Đang dừng", "Ending everything")
+
+
+def _cleared(folder: Path) -> Authority:
+    """Take away what an earlier demo left in `folder`, and begin with an authority of our own."""
+    for left in ("snapshots", "logs", "pki"):
+        shutil.rmtree(folder / left, ignore_errors=True)
+    for traces in folder.glob("*traces.jsonl"):
+        traces.unlink()
+    (folder / "logs").mkdir()
+    return pki.init(folder / "pki", trust_domain=TRUST_DOMAIN, now=datetime.now(UTC))
 
 
 def _issue(authority: Authority, role: Role, name: str, *, hosts: Sequence[str] = ()) -> tuple[Path, Path]:

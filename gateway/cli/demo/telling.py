@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from adapters import catalogue, simulator
 from adapters.canonical import RecordKind
 from adapters.reference import units
+from gateway.cli import saying
 from gateway.cli.demo.house import House
 from gateway.cli.demo.pulling import Pulled
 from gateway.cli.demo.reconciling import dag_runs
@@ -106,7 +106,7 @@ def check(result: Result) -> None:
 
 def show(result: Result, house: House) -> None:
     """The one screen."""
-    console = Console(soft_wrap=True)
+    console = saying.paper()
     for title, table in (
         ("Nhận = chấp nhận + cách ly + có bản mới hơn + chờ · received = the sum", _conservation_table(result)),
         ("Trước → sau sáp nhập · before → after: records = subjects + doubles + waiting", _people_table(result)),
@@ -115,7 +115,10 @@ def show(result: Result, house: House) -> None:
     ):
         console.print(f"\n [bold]{title}[/bold]")
         console.print(table)
-    console.print(_closing_panel(result, house))
+    console.print(Panel.fit("\n".join(_figures(result)), title="Liên Thông", title_align="left"))
+    for name, place in _places(house):
+        # Neither cut nor broken, however narrow the terminal is: these are copied.
+        console.print(f"{name:<13}{place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _catalogue(seen: Mapping[str, int]) -> dict[str, object]:
@@ -245,23 +248,31 @@ def _count(states: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> int:
     return sum(row["updates"] for owners in states.values() for row in owners.values())
 
 
-def _closing_panel(result: Result, house: House) -> Panel:
+def _figures(result: Result) -> list[str]:
     feed_figures, linkage = result["feed"], result["linkage"]
     runs = Counter(run["id"].split()[0] for run in result["dag_runs"])
     applied = f"{feed_figures['applied']:,} applied, {feed_figures['refused']:,} refused by the registries"
-    lines = [
+    return [
         f"cân đối · balance {'khép · closed' if result['balance']['closed'] else '[red]HỞ · OPEN[/red]'}",
         f"đơn vị · units: {result['units']['recoded']:,} recoded, {result['units'].get('ambiguous', 0):,} ambiguous",
         f"liên kết · links {result['links']:,}: precision {linkage['precision']:.4f}, recall {linkage['recall']:.4f}",
         f"feed: {feed_figures['published']:,} published, {applied}",
         f"Airflow: {', '.join(f'{dag} ×{number}' for dag, number in runs.items())}",
         f"giây · seconds: {', '.join(f'{name} {seconds}' for name, seconds in result['seconds'].items())}",
-        "",
-        f"gateway  {house.gateway}      metrics  http://{house.metrics}/metrics",
-        *house.console.lines(),
-        f"Airflow  {house.airflow.address}   ({house.airflow.user} / {house.airflow.password})",
-        f"PostgreSQL  {house.database_url}",
-        f"certificates  {house.authority.folder}",
-        f"snapshots  {house.snapshots}      traces  {house.folder}/*traces.jsonl",
     ]
-    return Panel("\n".join(lines), title="Liên Thông", title_align="left")
+
+
+def _places(house: House) -> list[tuple[str, str]]:
+    """What runs, and where; below it who may sign in there."""
+    return [
+        ("console", house.console.address),
+        *(("", f"{name} / {password}") for name, password in house.console.logins),
+        ("Airflow", house.airflow.address),
+        ("", f"{house.airflow.user} / {house.airflow.password}"),
+        ("gateway", house.gateway),
+        ("metrics", f"http://{house.metrics}/metrics"),
+        ("PostgreSQL", house.database_url),
+        ("certificates", str(house.authority.folder)),
+        ("snapshots", str(house.snapshots)),
+        ("traces", f"{house.folder}/*traces.jsonl"),
+    ]

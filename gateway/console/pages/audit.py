@@ -4,9 +4,12 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from gateway.console import exports, sights
+from gateway.console import choosing, exports, sights
 from gateway.console.doors import MissingPageError, Page, Visit
+from gateway.console.fields import LABELS as FIELDS
+from gateway.console.pages.decision import PURPOSES
 from gateway.console.words import later
+from reconciliation.model import CaseKind, Decision
 from reconciliation.store import auditing
 from reconciliation.store.auditing import Act, Entry
 from reconciliation.users import UserRole
@@ -20,12 +23,32 @@ ACTS = {
     Act.USER: later("Người dùng"),
     Act.SOURCE_GRANTED: later("Quyền của nguồn"),
     Act.PORTAL_GRANTED: later("Quyền của cổng tra cứu"),
+    Act.STEWARD_GRANTED: later("Quyền của cán bộ"),
     Act.UNIT_EVENT: later("Thay đổi đơn vị"),
     Act.REPLAYED: later("Phát lại dòng thay đổi"),
     Act.PURGED: later("Dọn dòng thay đổi"),
+    Act.SNAPSHOT_PURGED: later("Dọn bản chụp cũ"),
     Act.EPOCH_BEGUN: later("Kỷ nguyên mới của dòng thay đổi"),
     Act.REFUSED_WRITE: later("Ghi trái quyền bị chặn"),
 }
+_OF_USERS = {
+    "signed_in": later("đăng nhập"),
+    "signed_out": later("đăng xuất"),
+    "sign_in_refused": later("đăng nhập bị từ chối"),
+    "stepped_up": later("xác nhận lại mật khẩu"),
+    "user_added": later("thêm người dùng"),
+    "user_removed": later("bỏ người dùng"),
+    "roles_changed": later("đổi quyền"),
+    "password_set": later("đặt mật khẩu"),
+    "export": later("tải tệp"),
+}
+_DONE = {
+    "granted": later("cấp"),
+    "revoked": later("thu hồi"),
+    "loaded": later("nạp"),
+    "unloaded": later("gỡ"),
+}
+_OF_CASES = frozenset({Act.JUDGED, Act.APPROVED, Act.REVERSED})
 HEADINGS = ("luc_at", "viec_act", "ai_who", "ve_about", "chi_tiet_detail", "ho_so_case", "tinh_province")
 
 
@@ -37,7 +60,7 @@ def index(visit: Visit) -> Response:
     return visit.show(
         "audit/index.html",
         {
-            "entries": [(one, visit.say(ACTS[one.act])) for one in found],
+            "entries": [(one, visit.say(ACTS[one.act]), *_said(visit, one)) for one in found],
             "acts": [(act, visit.say(called)) for act, called in ACTS.items()],
             "asked": asked,
             "next": {**asked, "before": found[-1].at.isoformat()} if is_whole else None,
@@ -46,8 +69,18 @@ def index(visit: Visit) -> Response:
     )
 
 
+def _said(visit: Visit, one: Entry) -> tuple[str, str]:
+    """What an act was about and what was done, in words; "" where an id or a number says it."""
+    if one.act in _OF_CASES:
+        decided = choosing.LABELS[Decision(one.detail)] if one.detail in set(Decision) else ""
+        return sights.kind_name(visit, CaseKind(one.about)), decided and visit.say(decided)
+    about = {Act.USER: _OF_USERS, Act.REVEALED: FIELDS}.get(one.act, {}).get(one.about)
+    done = {Act.REVEALED: PURPOSES}.get(one.act, _DONE).get(one.detail)
+    return visit.say(about) if about else "", visit.say(done) if done else ""
+
+
 def table(visit: Visit) -> Response:
-    """The same list as a file."""
+    """The same list as a file, in codes."""
     rows = (
         (visit.words.moment(one.at), one.act, one.who, one.about, one.detail, one.case_id, one.province_code)
         for one in _read(visit, limit=exports.MOST_ROWS)

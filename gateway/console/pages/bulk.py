@@ -31,6 +31,7 @@ _REFUSED = {
     "DECIDED_BEFORE": later("bạn đã từng quyết định"),
     "TAKES_TWO": later("cần hai người cho riêng nó"),
     "ORIGIN_REVERSED": later("quyết định gốc đã đảo"),
+    "REVERSED": later("lần này đã bị đảo trước"),
 }
 
 
@@ -38,7 +39,7 @@ def index(visit: Visit) -> Response:
     """The works that were started last, and one's own decisions that can be made general."""
     mine = visit.user.provinces(UserRole.STEWARD)
     seen = []
-    for work in generalising.newest(visit.engine):
+    for work in generalising.newest(visit.engine, now=visit.now):
         origin = searching.judgement_by_id(visit.engine, work.judgement_id)
         if origin and (mine is None or origin.province_code in mine):
             seen.append({"work": work, **_origin(visit, origin)})
@@ -72,7 +73,8 @@ def work(visit: Visit) -> Response:
 
 def progress(visit: Visit) -> Response:
     """Only how far a work is, for the page that watches it."""
-    return visit.show("bulk/progress.html", {"work": _work(visit)})
+    found = _work(visit)
+    return visit.show("bulk/progress.html", {"work": found, "left_alone": _left_alone(visit, found)})
 
 
 def approve(visit: Visit) -> Response:
@@ -143,6 +145,7 @@ def _show(visit: Visit, found: Work, *, problem: str = "") -> Response:
     values = {
         "work": found,
         "origin": _origin(visit, origin) if origin else {},
+        "left_alone": _left_alone(visit, found),
         "items": [(one, _refused(visit, one.refused)) for one in items[:SHOWN]],
         "next": items[SHOWN - 1].case_id if len(items) > SHOWN else None,
         "audit": generalising.audit(visit.engine, found.work_id),
@@ -159,7 +162,7 @@ def _show(visit: Visit, found: Work, *, problem: str = "") -> Response:
 
 
 def _work(visit: Visit) -> Work:
-    found = generalising.find(visit.engine, _number(visit.path("work")))
+    found = generalising.find(visit.engine, _number(visit.path("work")), now=visit.now)
     _desk(visit, found.judgement_id)  # only who works on that province sees it
     return found
 
@@ -180,9 +183,15 @@ def _origin(visit: Visit, one: FoundJudgement) -> dict[str, Any]:
     conflict = CATALOGUE[one.kind]
     return {
         "judgement": one,
-        "about": visit.words.pick((conflict.vi, conflict.en)),
+        "about": visit.words.pick((conflict.name_vi, conflict.name_en)),
         "province": sights.province_name(one.province_code),
     }
+
+
+def _left_alone(visit: Visit, found: Work) -> list[tuple[str, int]]:
+    """For which reason so many cases were left to a person, the commonest first."""
+    counted = sorted(found.left_alone.items(), key=lambda one: (-one[1], one[0]))
+    return [(_refused(visit, reason), count) for reason, count in counted]
 
 
 def _refused(visit: Visit, reason: str | None) -> str:

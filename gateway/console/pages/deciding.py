@@ -1,6 +1,6 @@
-"""What is done with a case: take it, hold it, decide, undo, approve, reverse, lay it back."""
+"""What is done with a case: take it, hold it, decide, undo, approve or refuse, reverse, lay it back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from starlette.datastructures import QueryParams
@@ -17,7 +17,7 @@ from reconciliation import review, reviewing
 from reconciliation.desk import LEASE, UNDO, Lease, Steward
 from reconciliation.errors import CaseTakenError, RejectedRequestError
 from reconciliation.model import Decision
-from reconciliation.reasons import Action
+from reconciliation.reasons import OTHER, Action
 from reconciliation.store import drafts
 from reconciliation.users import UserRole
 
@@ -62,8 +62,8 @@ def decide(visit: Visit) -> Response:
     drafts.save(visit.engine, visit.user.user_id, found.case.case_id, filled, now=visit.now)
     chosen = choosing.choice(found.case, filled.get("choice", ""), visit.words)
     code = filled.get(f"code.{chosen.name}", "") if chosen else ""
-    if chosen is None or not code:
-        problem = visit.say("Chọn một quyết định và một lý do.")
+    if chosen is None or (missing := _missing(visit, chosen, filled)):
+        problem = " ".join(missing) if chosen else visit.say("Chọn một quyết định.")
         return page(visit, found, problem=problem, filled=filled, status=422)
     if chosen.decision is Decision.SAME and _is_long_ago(visit):
         return visit.lead_to("/step-up", leads_to=f"/i/{found.case.case_id}")
@@ -74,6 +74,22 @@ def decide(visit: Visit) -> Response:
         return _onward(visit, found, undo)
 
     return _tried(visit, act)
+
+
+def _missing(visit: Visit, chosen: choosing.Choice, filled: Mapping[str, str]) -> list[str]:
+    """What is still to be filled in, or too much: every such thing, with what to do."""
+    code, says = filled.get(f"code.{chosen.name}"), bool(filled.get("words", "").strip())
+    wrong = (
+        (chosen.needs_unit and not filled.get("unit"), visit.say("Chọn hoặc gõ mã đơn vị.")),
+        (chosen.needs_record and not filled.get("record"), visit.say("Chọn bản ghi nào bị rút.")),
+        (not code, visit.say("Chọn một lý do.")),
+        (code == OTHER and not says, visit.say("Ghi rõ lý do khác.")),
+        (
+            code and code != OTHER and says,
+            visit.say("Lời ghi chỉ đi với lý do khác: xóa lời ghi, hoặc chọn lý do khác."),
+        ),
+    )
+    return [told for is_wrong, told in wrong if is_wrong]
 
 
 def undo(visit: Visit) -> Response:
@@ -87,17 +103,32 @@ def undo(visit: Visit) -> Response:
     return _tried(visit, take_back)
 
 
-def approve(visit: Visit) -> Response:
-    """Be the second person."""
+def second(visit: Visit) -> Response:
+    """Be the second person: approve what another proposes, or refuse it; whatever fails, what was filled in stays."""
     found = find(visit, UserRole.SUPERVISOR)
-    if _is_long_ago(visit):
-        return visit.lead_to("/step-up", leads_to=f"/i/{found.case.case_id}")
+    case_id, queue, filled = found.case.case_id, visit.filled("queue"), filled_in.filled(visit)
+    drafts.save(visit.engine, visit.user.user_id, case_id, filled, now=visit.now)
+    choice, code = filled.get("choice", ""), filled.get(f"code.{choosing.REFUSE}", "")
+    if choice != choosing.APPROVE and not (choice == choosing.REFUSE and code):
+        problem = visit.say("Chọn duyệt, hoặc từ chối và một lý do.")
+        return page(visit, found, problem=problem, filled=filled, status=422)
+    if choice == choosing.APPROVE and _is_long_ago(visit):
+        return visit.lead_to("/step-up", leads_to=f"/i/{case_id}")
 
-    def agree() -> Response:
-        review.approve(visit.engine, _number(visit, "judgement"), steward=visit.user.user_id, now=visit.now)
-        return visit.lead_to(f"/i/{found.case.case_id}", done="approved")
+    def answer() -> Response:
+        by, number = visit.user.user_id, _number(visit, "judgement")
+        if choice == choosing.APPROVE:
+            review.approve(visit.engine, number, steward=by, now=visit.now)
+        else:
+            said = visit.filled("words")
+            review.refuse(visit.engine, number, reason_code=code, reason=said, steward=by, now=visit.now)
+        drafts.drop(visit.engine, by, case_id)
+        stays = visit.filled("then") == "stay"
+        following = None if stays else next_of(visit, QueryParams(queue), past=case_id)
+        done = "approved" if choice == choosing.APPROVE else "refused"
+        return visit.lead_to(f"/i/{following or case_id}", of=case_id, done=done, queue=queue)
 
-    return _tried(visit, agree)
+    return _tried(visit, answer)
 
 
 def reverse(visit: Visit) -> Response:
@@ -170,10 +201,10 @@ def _of_columns(merged: dict[str, str]) -> dict[str, str] | None:
 def _onward(visit: Visit, found: Found, undo: int | None) -> Response:
     """The next case, or this one again, with the way to undo."""
     queue, case_id = visit.filled("queue"), found.case.case_id
-    following = next_of(visit, QueryParams(queue)) if visit.filled("then") != "stay" else case_id
-    if following is None:
-        return visit.lead_to(f"/i/{case_id}", undo=undo, of=case_id, done="none_left", queue=queue)
-    return visit.lead_to(f"/i/{following}", undo=undo, of=case_id, done="decided" if undo else "laid_back", queue=queue)
+    stays = visit.filled("then") == "stay"
+    following = case_id if stays else next_of(visit, QueryParams(queue), approves_first=False)
+    done = "stayed" if stays else "none_left" if following is None else "decided" if undo else "laid_back"
+    return visit.lead_to(f"/i/{following or case_id}", undo=undo, of=case_id, done=done, queue=queue)
 
 
 def _tried(visit: Visit, act: Callable[[], Response]) -> Response:
@@ -227,6 +258,6 @@ ROUTES = (
     Page(path=f"{_CASE}/draft", method="POST", answer=keep, roles=STEWARDS, keeps_draft=True),
     Page(path=f"{_CASE}/decide", method="POST", answer=decide, roles=STEWARDS, keeps_draft=True),
     Page(path=f"{_CASE}/undo", method="POST", answer=undo, roles=STEWARDS),
-    Page(path=f"{_CASE}/approve", method="POST", answer=approve, roles=SUPERVISORS),
+    Page(path=f"{_CASE}/second", method="POST", answer=second, roles=SUPERVISORS, keeps_draft=True),
     Page(path=f"{_CASE}/reverse", method="POST", answer=reverse, roles=STEWARDS),
 )

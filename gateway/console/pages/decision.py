@@ -11,14 +11,16 @@ from adapters import catalogue
 from gateway.console import choosing, evidence, sights
 from gateway.console.desks import desk_for, desks
 from gateway.console.doors import READERS, MissingPageError, Page, Visit
+from gateway.console.pages import queue as queues
 from gateway.console.pictures.waterfall import Mark, Step, waterfall
-from gateway.console.tabling import rows
+from gateway.console.tabling import Row, rows
 from gateway.console.words import later
 from reconciliation import reviewing, showing
 from reconciliation.conflicts import CATALOGUE
 from reconciliation.desk import UNDO, Held, Stage, Steward, Told
 from reconciliation.errors import CaseTakenError, RejectedRequestError
-from reconciliation.model import Case, Decision, Judgement
+from reconciliation.lifecycle import VIETNAM
+from reconciliation.model import Case, CaseKind, Decision, Judgement
 from reconciliation.reasons import OtherReason, codes
 from reconciliation.store import drafts, unit_events
 from reconciliation.store.engine import transaction
@@ -75,35 +77,45 @@ def page(
     beside = showing.beside(visit.engine, case.record_keys)
     held = holding(visit, found)
     told = reviewing.history(visit.engine, case.case_id, steward=found.desk)
+    judgement = standing(told, case)
     with transaction(visit.engine) as connection:
         units = unit_events.read_tables(connection)
     chosen = choosing.choices(case, visit.words)
+    is_second = is_second_person(visit, found, judgement)
     asks_unit = held is not None and any(one.needs_unit for one in chosen)
     ignores_tones = visit.asked("tones") != "strict"
+    beside_rows = rows(beside, visit.words, is_open=is_open, ignores_tones=ignores_tones)
+    queue = visit.asked("queue") or visit.filled("queue")
     values = {
         "case": case,
         "stage": found.stage,
         "kind": CATALOGUE[case.kind],
         "beside": beside,
-        "rows": rows(beside, visit.words, is_open=is_open, ignores_tones=ignores_tones),
+        "rows": beside_rows,
         "ignores_tones": ignores_tones,
-        "evidence": evidence.of(case, visit.words, units=units, now=visit.now),
+        "evidence": evidence.of(
+            case, visit.words, units=units, now=visit.now, beside=beside, around=_around(visit, case)
+        ),
         "names": {code: one.name for code, one in catalogue.load().provinces.items()},
         "held": held,
         "choices": chosen,
-        "filled": defaultdict(str, filled or _draft(visit, case, is_held=held is not None)),
+        "filled": defaultdict(str, filled or _draft(visit, case, is_asked=is_second or held is not None)),
         "told": told,
         "history": choosing,
-        "judgement": standing(told, case),
+        "judgement": judgement,
+        "second": choosing.of_second_person(visit.words) if is_second else (),
         "undoable": undoable(visit),
         "reverse_reasons": [(code, choosing.reason_words(visit.words, code)) for code in codes(OtherReason.REVERSE)],
         "problem": problem,
         "taken": taken,
-        "queue": visit.asked("queue") or visit.filled("queue"),
+        "queue": queue,
+        "queue_called": queues.called(visit, queue),
+        "first_masked": _first_masked(case, beside_rows),
         "may_decide": desk_for(visit.user, UserRole.STEWARD, case) is not None,
         "may_approve": desk_for(visit.user, UserRole.SUPERVISOR, case) is not None,
         "purposes": PURPOSES,
         "mergeable": any(one.decision is Decision.SAME for one in chosen),
+        "system_name": lambda source_id: sights.system_name(visit.words, source_id),
         "state_name": lambda state: sights.state_name(visit, state),
         "own_units": sights.units_of(visit, case.province_code, now=visit.now) if asks_unit else {},
         "has_weights": len(case.record_keys) == 2 and len(beside.sides) == 2,
@@ -111,8 +123,36 @@ def page(
     return visit.show("decision/case.html", values, status=status)
 
 
-def _draft(visit: Visit, case: Case, *, is_held: bool) -> dict[str, str]:
-    return drafts.find(visit.engine, visit.user.user_id, case.case_id) if is_held else {}
+def _around(visit: Visit, case: Case) -> showing.Around:
+    """What bears on the case; of other provinces what somebody sees who may look at a case of the kind there."""
+    reading = desks(visit.user, UserRole.VIEWER)
+    seen = {code for code in catalogue.load().provinces if any(_sees(desk, case.kind, code) for desk in reading)}
+    return showing.around(visit.engine, case, sees=seen, on=visit.now.astimezone(VIETNAM).date())
+
+
+def _sees(desk: Steward, kind: CaseKind, province_code: str) -> bool:
+    of_province = not desk.province_codes or province_code in desk.province_codes
+    return of_province and (not desk.kinds or kind in desk.kinds)
+
+
+def _first_masked(case: Case, beside: list[Row]) -> str:
+    """The field whose masked value is looked at first: where the person lives if that is asked, else what differs."""
+    if case.kind in {CaseKind.AMBIGUOUS_UNIT, CaseKind.UNKNOWN_UNIT}:
+        return "address"
+    return next((row.field for row in beside if row.differs and any(cell.is_masked for cell in row.cells)), "")
+
+
+def _draft(visit: Visit, case: Case, *, is_asked: bool) -> dict[str, str]:
+    return drafts.find(visit.engine, visit.user.user_id, case.case_id) if is_asked else {}
+
+
+def is_second_person(visit: Visit, found: Found, judgement: Judgement | None) -> bool:
+    """Whether the visitor can approve or refuse the proposal that a case stands under."""
+    if judgement is None or found.stage is not Stage.PROPOSED:
+        return False
+    if judgement.steward.casefold() == visit.user.user_id.casefold():
+        return False
+    return desk_for(visit.user, UserRole.SUPERVISOR, found.case) is not None
 
 
 def holding(visit: Visit, found: Found) -> Held | None:
@@ -164,12 +204,18 @@ def why(visit: Visit) -> Response:
     if len(case.record_keys) != 2:
         raise MissingPageError
     pair = RecordPair(*sorted(case.record_keys))
-    weighed = showing.why_two(visit.engine, pair, province_code=case.province_code, now=visit.now)
+    weighed = showing.why_two(
+        visit.engine,
+        pair,
+        province_code=case.province_code,
+        now=visit.now,
+        models=visit.console.settings.model_folder,
+    )
     picture, changes = None, []
     if weighed is not None:
         parts = [Step(visit.words.pick((one.vi, one.en)), one.weight) for one in weighed.parts if one.weight]
         base = weighed.weight - sum(one.weight for one in weighed.parts)
-        steps = [Step(visit.say("xuất phát"), base), *parts]
+        steps = [Step(visit.say("trước khi so sánh"), base), *parts]
         picture = waterfall(
             "weights",
             steps,
@@ -184,7 +230,7 @@ def why(visit: Visit) -> Response:
         changes = [(visit.words.pick((one.vi, one.en)), one.weight, one.decision) for one in weighed.changes]
     values = {
         "case": case,
-        "sentence": visit.words.marked(visit.words.pick((weighed.vi, weighed.en))) if weighed else "",
+        "sentence": visit.words.pick((weighed.vi, weighed.en)) if weighed else "",
         "picture": picture,
         "changes": changes,
     }

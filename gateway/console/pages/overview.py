@@ -11,7 +11,6 @@ from gateway.console.pictures.tiles import Tile, tiles
 from gateway.console.pictures.trends import Line, trends
 from gateway.console.words import later
 from reconciliation import weekly
-from reconciliation.conflicts import CATALOGUE
 from reconciliation.model import CaseKind
 from reconciliation.store import late
 from reconciliation.store import weekly as weekly_store
@@ -42,11 +41,13 @@ def overview(visit: Visit) -> Response:
     weeks = (
         weekly_store.totals(visit.engine, before=f"{weekly.week_of(visit.now)}~", weeks=WEEKS) if seen is None else []
     )
-    piles = [Pile(_called(visit, kind), counts) for kind, counts in ages.items()]
+    piles = [Pile(sights.kind_name(visit, CaseKind(kind)), counts) for kind, counts in ages.items()]
     values = {
         "provinces": sorted(provinces, key=lambda one: (-one["stuck"], -one["waiting"], one["name"])),
         "map": _map(visit, provinces),
         "piles": piles,
+        "kinds": list(ages),
+        "may_list": visit.user.may(UserRole.VIEWER),
         "bands": [visit.say(band) for band in _AGES],
         "ageing": _ageing(visit, piles),
         "weeks": [{"week": one["week"], "values": [one[name] for name, _, _ in _FIGURES]} for one in weeks],
@@ -97,11 +98,6 @@ def _trend(visit: Visit, weeks: list[dict[str, Any]]) -> str:
     lines = [Line(visit.say(called), tuple(one[name] for one in weeks), kind=kind) for name, called, kind in _FIGURES]
     ticks, title = [one["week"][5:] for one in weeks], visit.say("Diễn biến các tuần")
     return trends("weeks", lines, title=title, ticks=ticks, numerals=visit.words.numerals)
-
-
-def _called(visit: Visit, kind: str) -> str:
-    conflict = CATALOGUE[CaseKind(kind)]
-    return visit.words.pick((conflict.vi, conflict.en))
 
 
 ROUTES = (Page(path="/overview", answer=overview, roles=READERS, label=later("Tổng quan")),)

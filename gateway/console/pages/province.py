@@ -75,7 +75,8 @@ def _show(visit: Visit, page: Province, *, mistakes: dict[str, str] | None = Non
     values = {
         "province": page,
         "systems": [
-            {"source": source, "sent": sent.get(source.source_id), "heard": heard[source.source_id],
+            {"source": source, "name": sights.system_name(visit.words, source.source_id),
+             "sent": sent.get(source.source_id), "heard": heard[source.source_id],
              "state": HEARD[heard[source.source_id].state.value]}
             for source in page.systems
         ],

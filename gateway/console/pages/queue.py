@@ -14,7 +14,7 @@ from gateway.console.doors import READERS, STEWARDS, ForbiddenError, Page, Visit
 from gateway.console.words import later
 from reconciliation import reviewing
 from reconciliation.conflicts import CATALOGUE
-from reconciliation.desk import Filter, Listed, Place, Stage
+from reconciliation.desk import Filter, Lease, Listed, Place, Stage
 from reconciliation.model import CaseKind
 from reconciliation.store import drafts
 from reconciliation.users import UserRole
@@ -30,6 +30,7 @@ RISKS = (later("cao"), later("vừa"), later("thấp"))
 _ASKED = ("province", "kind", "stage", "held", "due", "cause")
 _NAME_LETTERS = 60
 _FILTERS_KEPT = 30
+_ID_DIGITS = 19  # a number of so many is no id of ours
 
 
 def queue(visit: Visit) -> Response:
@@ -51,27 +52,54 @@ def queue(visit: Visit) -> Response:
         "saved": drafts.filters(visit.engine, visit.user.user_id),
         "may_decide": visit.user.may(UserRole.STEWARD),
         "is_empty": bool(visit.asked("empty")),
+        "mine": len(_held(visit)),
     }
     return visit.show("queue/list.html", values)
 
 
+def lay_back(visit: Visit) -> Response:
+    """Lay back everything that the visitor holds and has filled nothing in of."""
+    for lease in _held(visit):
+        if not drafts.find(visit.engine, visit.user.user_id, lease.case_id):
+            reviewing.release(visit.engine, lease, now=visit.now)
+    return visit.lead_to("/queue", done="all_laid_back")
+
+
+def _held(visit: Visit) -> list[Lease]:
+    """What the visitor holds; a lease is a person's, whichever of their desks it was taken on."""
+    mine = desks(visit.user, UserRole.STEWARD)[:1]
+    return [lease for desk in mine for lease in reviewing.leases(visit.engine, desk, now=visit.now)]
+
+
+def called(visit: Visit, query: str) -> str:
+    """What a queue is called in which only some cases are, such as its kind of case; '' where all are."""
+    chosen = chosen_by(QueryParams(query), visit)
+    if chosen.kind is not None:
+        return visit.words.pick((CATALOGUE[chosen.kind].name_vi, CATALOGUE[chosen.kind].name_en))
+    return visit.say("bộ lọc của bạn") if _query(QueryParams(query)) else ""
+
+
 def take_next(visit: Visit) -> Response:
-    """Claim the gravest and most urgent case of the filter that nobody holds, and show it."""
-    asked = QueryParams(visit.filled("query"))
-    found = next_of(visit, asked)
+    """Show the next case of the filter: one that waits for the visitor as second person, or one claimed for them."""
+    asked, past = QueryParams(visit.filled("query")), visit.filled("past")
+    found = next_of(visit, asked, past=int(past) if past.isdecimal() and len(past) < _ID_DIGITS else None)
     if found is None:
         return visit.lead_to(f"/queue?{_query(asked, empty='1')}")
     return visit.lead_to(f"/i/{found}", queue=_query(asked))
 
 
-def next_of(visit: Visit, asked: QueryParams) -> int | None:
-    """The id of the case that the visitor now holds; None when none is left."""
+def next_of(visit: Visit, asked: QueryParams, *, past: int | None = None, approves_first: bool = True) -> int | None:
+    """The id of the visitor's next case; None when none is left.
+
+    A supervisor comes to what waits for a second person first, which nobody else can be, unless not `approves_first`:
+    to the first behind the case `past`, which was passed over. Any other case is now held by the visitor.
+    """
     chosen = chosen_by(asked, visit)
-    for desk in desks(visit.user, UserRole.STEWARD):
-        held = reviewing.next_case(visit.engine, desk, chosen, now=visit.now)
-        if held is not None:
-            return held.case.case_id
-    return None
+    if chosen.stage is Stage.PROPOSED and visit.user.may(UserRole.SUPERVISOR):
+        return _proposed(visit, chosen, past=past)
+    if not approves_first:
+        return _claimed(visit, chosen) or _proposed(visit, chosen, past=past)
+    return _proposed(visit, chosen, past=past) or _claimed(visit, chosen)
 
 
 def keep_filter(visit: Visit) -> Response:
@@ -106,6 +134,25 @@ def provinces(visit: Visit) -> dict[str, str]:
     """The provinces that the visitor may look at, by code."""
     mine = visit.user.provinces(UserRole.VIEWER)
     return {code: one.name for code, one in catalogue.load().provinces.items() if mine is None or code in mine}
+
+
+def _claimed(visit: Visit, chosen: Filter) -> int | None:
+    """The gravest and most urgent case that nobody holds, which is now the visitor's."""
+    for desk in desks(visit.user, UserRole.STEWARD):
+        held = reviewing.next_case(visit.engine, desk, chosen, now=visit.now)
+        if held is not None:
+            return held.case.case_id
+    return None
+
+
+def _proposed(visit: Visit, chosen: Filter, *, past: int | None) -> int | None:
+    """The gravest and most urgent case that the visitor can approve or refuse."""
+    waiting = (
+        reviewing.next_proposal(visit.engine, desk, chosen, past=past, now=visit.now)
+        for desk in desks(visit.user, UserRole.SUPERVISOR)
+    )
+    places = [one for one in waiting if one is not None]
+    return min(places, key=lambda one: (one.risk, one.deadline, one.case_id)).case_id if places else None
 
 
 def _listed(visit: Visit, asked: QueryParams, *, after: Place | None) -> list[Listed]:
@@ -144,6 +191,7 @@ def _query(asked: QueryParams, **further: str) -> str:
 ROUTES = (
     Page(path="/queue", answer=queue, roles=READERS, label=later("Hàng đợi")),
     Page(path="/next", method="POST", answer=take_next, roles=STEWARDS),
+    Page(path="/queue/lay-back", method="POST", answer=lay_back, roles=STEWARDS),
     Page(path="/queue/filters", method="POST", answer=keep_filter, roles=READERS),
     Page(path="/queue/filters/drop", method="POST", answer=drop_filter, roles=READERS),
 )

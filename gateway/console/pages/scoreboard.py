@@ -29,7 +29,7 @@ def index(visit: Visit) -> Response:
     first = {line.province_code: line for line in lines if days and line.taken_on == days[0]}
     rows = [
         _row(visit, line, sights.province_name(line.province_code), before=first.get(line.province_code))
-        for line in sorted(last, key=lambda line: sights.plain_name(sights.province_name(line.province_code)))
+        for line in sorted(last, key=lambda line: sights.by_place(sights.province_name(line.province_code)))
     ]
     values = {"rows": rows, "taken_on": days[-1] if days else None, "since": days[0] if days else None}
     return visit.show("scoreboard/index.html", values | _words(visit))

@@ -10,7 +10,6 @@ from adapters.catalogue import load
 from gateway.console import sights
 from gateway.console.doors import Page, Visit
 from gateway.console.words import later
-from reconciliation.conflicts import CATALOGUE
 from reconciliation.model import UpdateStatus
 from reconciliation.store import searching
 from reconciliation.users import UserRole
@@ -69,7 +68,7 @@ def _show(visit: Visit, *, found: dict[str, Any] | None = None, mistake: str = "
         "update": _status(visit, found["update"]) if found and found["update"] else None,
         "is_empty": is_empty,
         "mistake": mistake,
-        "question": lambda kind: visit.words.pick((CATALOGUE[kind].question_vi, CATALOGUE[kind].question_en)),
+        "question": lambda kind: sights.kind_name(visit, kind),
         "province_name": sights.province_name,
         "office": sights.office,
     }

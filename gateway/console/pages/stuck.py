@@ -122,7 +122,7 @@ def _clear(visit: Visit, one: Late) -> dict[str, Any]:
         "source_id": one.source_id,
         "receipt_id": str(one.receipt_id),
         "row": one.row + 1,
-        "cause": pick((conflict.vi, conflict.en)) if conflict else "",
+        "cause": pick((conflict.name_vi, conflict.name_en)) if conflict else "",
         "person": sights.office(one.owner),
         "task": pick(duty.task),
         "responsibility": pick(duty.responsibility),

@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from adapters import catalogue
+from gateway.console import sights
 from gateway.console.doors import OPERATORS, MissingPageError, Page, Visit
 from gateway.console.words import by_given_name, later
 from reconciliation.model import CaseKind
@@ -62,12 +63,14 @@ def _user(visit: Visit) -> User:
 
 
 def _page(visit: Visit, user: User, *, problem: str = "") -> Response:
-    values = {"user": user, "roles": ROLES, "names": _names(), "kinds": list(CaseKind), "problem": problem}
+    kinds = {kind: sights.kind_name(visit, kind) for kind in CaseKind}
+    values = {"user": user, "roles": ROLES, "names": _names(), "kinds": kinds, "problem": problem}
     return visit.show("users/one.html", values, status=409 if problem else 200)
 
 
 def _names() -> dict[str, str]:
-    return {code: province.name for code, province in catalogue.load().provinces.items()}
+    pages = sorted(catalogue.load().provinces.values(), key=lambda one: sights.by_place(one.name))
+    return {one.code: one.name for one in pages}
 
 
 ROUTES = (

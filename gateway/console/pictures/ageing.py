@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     band_colour,
     bar,
@@ -14,9 +13,12 @@ from gateway.console.pictures.drawing import (
     picture,
     shortened,
     words,
+    wrapped,
 )
+from reconciliation.numerals import VIETNAMESE, Numerals
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _LEGEND = 720.0, 210.0, 84.0, 24.0, 30.0
+_SIZE, _LINE = 12.0, 14.0  # of a label, and from one of its lines to the next
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,13 @@ def ageing(
     """The piles in the order given, all on one scale, with the number of each band in it where there is room."""
     most = max([pile.total for pile in piles] + [1])
     scale = (_WIDTH - _LEFT - _RIGHT) / most
-    parts = _legend(name, bands)
-    for row, pile in enumerate(piles):
-        top = _LEGEND + row * _ROW
-        parts.append(words(shortened(pile.label, room=_LEFT - 14, size=12), (_LEFT - 8, top + 15), anchor="end"))
+    parts, top = _legend(name, bands), _LEGEND
+    for pile in piles:
+        lines = wrapped(pile.label, room=_LEFT - 14, size=_SIZE)
+        row = _ROW + _LINE * (len(lines) - 1)
+        middle = top + (row - _ROW) / 2
+        for place, line in enumerate(lines):
+            parts.append(words(line, (_LEFT - 8, top + 15 + place * _LINE), anchor="end"))
         begin = _LEFT
         for band, number in enumerate(pile.counts):
             if not number:
@@ -49,7 +54,7 @@ def ageing(
             width, says = number * scale, f"{pile.label}, {bands[band]}: {numerals.count(number)}"
             parts.append(
                 bar(
-                    (begin, top + 2),
+                    (begin, middle + 2),
                     (width, _ROW - 6),
                     kind=f"band-{band}",
                     fill=band_colour(band),
@@ -58,8 +63,9 @@ def ageing(
                 )
             )
             begin += width
-        parts.append(words(numerals.count(pile.total), (begin + 6, top + 15)))
-    height = _LEGEND + len(piles) * _ROW + 4
+        parts.append(words(numerals.count(pile.total), (begin + 6, middle + 15)))
+        top += row
+    height = top + 4
     return picture(
         name,
         (_WIDTH, height),

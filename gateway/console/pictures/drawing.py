@@ -120,6 +120,16 @@ def shortened(text: str, *, room: float, size: float) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + _ELLIPSIS
 
 
+def wrapped(text: str, *, room: float, size: float) -> tuple[str, ...]:
+    """A text on one line or on two, broken between words where it can be; what does not fit on two is cut."""
+    most = max(1, int(room / (size * _MARK_WIDTH)))
+    if len(text) <= most:
+        return (text,)
+    end = text.rfind(" ", 1, most + 1)
+    first, rest = (text[:end], text[end + 1 :]) if end > 0 else (text[:most], text[most:])
+    return (first, shortened(rest, room=room, size=size))
+
+
 def share(part: float) -> str:
     """A share of 0–1 in whole per cent, rounded so that neither 0 % nor 100 % is said of what is not."""
     percent = round(part * 100)

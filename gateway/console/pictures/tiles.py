@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     band_colour,
     bar,
@@ -17,6 +16,7 @@ from gateway.console.pictures.drawing import (
     shortened,
     words,
 )
+from reconciliation.numerals import VIETNAMESE, Numerals
 
 COLUMNS = 6
 _TILE, _HIGH, _LEGEND = 124.0, 46.0, 34.0

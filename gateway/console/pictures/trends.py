@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import ACCENT, BAD, GOOD, INK, picture, said, stroke, words
+from reconciliation.numerals import VIETNAMESE, Numerals
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TALL = 720.0, 10.0, 170.0, 55.0, 42.0
 _COLOURS = {"accent": ACCENT, "good": GOOD, "bad": BAD, "ink": INK}

@@ -6,7 +6,6 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
-from gateway.console.numerals import VIETNAMESE, Numerals
 from gateway.console.pictures.drawing import (
     BAD,
     GOOD,
@@ -14,12 +13,14 @@ from gateway.console.pictures.drawing import (
     LINE,
     bar,
     picture,
-    shortened,
     stroke,
     words,
+    wrapped,
 )
+from reconciliation.numerals import VIETNAMESE, Numerals
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 720.0, 210.0, 70.0, 26.0, 30.0
+_SIZE, _LINE = 13.0, 14.0  # of a label, and from one of its lines to the next
 _APART = 140.0  # marks that stand nearer to each other are written to different sides
 
 
@@ -54,7 +55,9 @@ def waterfall(
     told = [*(f"{step.label}: {signed(step.weight)}" for step in steps), f"{total}: {signed(sums[-1])}"]
     low, high = _span([*sums, *(mark.weight for mark in marks)])
     scale = (_WIDTH - _LEFT - _RIGHT) / (high - low)
-    height = _TOP + (len(steps) + 1) * _ROW + 8
+    labels = [wrapped(one, room=_LEFT - 16, size=_SIZE) for one in (*(step.label for step in steps), total)]
+    tops = [*accumulate((_ROW + _LINE * (len(lines) - 1) for lines in labels), initial=_TOP)]
+    height = tops[-1] + 8
 
     def across(weight: float) -> float:
         return _LEFT + (weight - low) * scale
@@ -66,8 +69,9 @@ def waterfall(
         parts.append(stroke([(x, _TOP - 6), (x, height - 4)], kind="line", colour=INK, dash="4 3"))
         parts.append(words(f"{mark.label} {signed(mark.weight)}", (x, _TOP - 12), size=11, kind="soft", anchor=anchor))
     for row, step in enumerate(steps):
-        parts += _row(row, step, (across(sums[row]), across(sums[row + 1])), numerals=numerals)
-    parts += _row(len(steps), Step(total, sums[-1]), (across(0), across(sums[-1])), numerals=numerals, is_total=True)
+        parts += _row((tops[row], labels[row]), step, (across(sums[row]), across(sums[row + 1])), numerals=numerals)
+    ends = (across(0), across(sums[-1]))
+    parts += _row((tops[-2], labels[-1]), Step(total, sums[-1]), ends, numerals=numerals, is_total=True)
     return picture(name, (_WIDTH, height), title=title, description="; ".join(told), parts=parts)
 
 
@@ -79,18 +83,29 @@ def _anchor(x: float, places: Sequence[float]) -> str:
     return "end" if nearest < 0 else "start" if x + _APART < _WIDTH else "middle"
 
 
-def _row(row: int, step: Step, ends: tuple[float, float], *, numerals: Numerals, is_total: bool = False) -> list[str]:
-    top, (begin, end) = _TOP + row * _ROW, (min(ends), max(ends))
+def _row(
+    place: tuple[float, tuple[str, ...]],
+    step: Step,
+    ends: tuple[float, float],
+    *,
+    numerals: Numerals,
+    is_total: bool = False,
+) -> list[str]:
+    """The bar of a step, its weight and its label, of which `place` is the top and the lines."""
+    (top, lines), (begin, end) = place, (min(ends), max(ends))
     kind, fill = ("minus", BAD) if step.weight < 0 else ("plus", GOOD)
     if is_total:
         kind, fill = "total", INK
-    name = words(
-        shortened(step.label, room=_LEFT - 16, size=13), (_LEFT - 10, top + 15), size=13, anchor="end", bold=is_total
-    )
-    weight = numerals.signed(step.weight)
-    drawn = bar((begin, top + 3), (max(end - begin, 1), _ROW - 8), kind=kind, fill=fill, says=f"{step.label}: {weight}")
-    number = words(weight, (end + 6, top + 15), size=13, bold=is_total)
-    return [name, drawn, number]
+    middle = top + (len(lines) - 1) * _LINE / 2
+    name = [
+        words(line, (_LEFT - 10, top + 15 + n * _LINE), size=_SIZE, anchor="end", bold=is_total)
+        for n, line in enumerate(lines)
+    ]
+    weight, width = numerals.signed(step.weight), max(end - begin, 1)
+    says = f"{step.label}: {weight}"
+    drawn = bar((begin, middle + 3), (width, _ROW - 8), kind=kind, fill=fill, says=says)
+    number = words(weight, (end + 6, middle + 15), size=_SIZE, bold=is_total)
+    return [*name, drawn, number]
 
 
 def _span(weights: Sequence[float]) -> tuple[float, float]:

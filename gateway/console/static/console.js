@@ -6,6 +6,7 @@ const keysOff = () => localStorage.getItem("keys-off") === "1";
 const isDigit = (event) => /^(?:Digit|Numpad)[0-9]$/.test(event.code);
 // A unit's code has five digits: one more is no part of it.
 const isWholeCode = (element) => element.id === "unit" && /^[0-9]{5}$/.test(element.value) && element.selectionStart === 5;
+const isWords = (element) => element.id === "words" && element.form?.id === "decide";
 const isTyping = (element) => element.matches("textarea, select, input:not([type=radio]):not([type=checkbox]):not([type=submit])");
 
 // An error summary is read first.
@@ -17,44 +18,62 @@ document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
   const dialog = document.getElementById("keys");
   if (dialog && dialog.open) return;
+  const form = document.getElementById("decide");
+  if (isWords(event.target) && event.key === "Enter" && !event.shiftKey) { event.preventDefault(); form.requestSubmit(); return; }
   if (isTyping(event.target) && !(isDigit(event) && isWholeCode(event.target))) return;
   if (event.key === "?" && dialog && !keysOff()) { event.preventDefault(); dialog.showModal(); return; }
-  if (event.shiftKey || keysOff()) return;
-  if (event.code === "KeyR") { openFirstMasked(event); return; }
+  if (keysOff()) return;
+  if (event.shiftKey) { if (form && event.key === "Enter") send(form, event, document.getElementById("stay")); return; }
+  if (event.code === "KeyR") { openNextMasked(event); return; }
+  const opened = event.target.closest("details.reveal");
+  if (opened && isDigit(event)) { event.preventDefault(); opened.querySelector(`[data-digit="${event.code.at(-1)}"]`)?.click(); return; }
+  if (opened && event.code === "Escape") { event.preventDefault(); opened.open = false; document.activeElement.blur(); return; }
   const button = document.querySelector(`[data-key="${event.code}"]`);
   if (button) { event.preventDefault(); button.click(); return; }
-  const form = document.getElementById("decide");
   if (form) decideByKey(form, event);
 });
 
-function openFirstMasked(event) {
-  const details = document.querySelector("details.reveal");
-  if (!details) return;
+// The value that decides most such cases first, at every further press the next one in reading order.
+function openNextMasked(event) {
+  const all = [...document.querySelectorAll("details.reveal")];
+  if (all.length === 0) return;
   event.preventDefault();
+  const before = all.findIndex((details) => details.open);
+  for (const details of all) details.open = false;
+  const first = all.findIndex((details) => "first" in details.dataset);
+  const details = all[before < 0 ? Math.max(first, 0) : (before + 1) % all.length];
   details.open = true;
   details.querySelector("button").focus();
+}
+
+function send(form, event, button) {
+  event.preventDefault();
+  form.requestSubmit(button);
 }
 
 // A digit chooses a decision, then what else it asks for, one after the other, then its reason. Escape goes a step back.
 function decideByKey(form, event) {
   const chosen = form.querySelector("input[name=choice]:checked");
   if (event.code === "Escape" && chosen) { stepBack(chosen); event.preventDefault(); return; }
-  if (event.key === "Enter" && event.target.type === "radio") { event.preventDefault(); form.requestSubmit(); return; }
-  if (event.key === "Enter" && event.target === document.body && chosen) { event.preventDefault(); form.requestSubmit(); return; }
+  const isIdle = !event.target.closest("a, button, summary, select");
+  if (event.key === "Enter" && chosen && isIdle) { send(form, event); return; }
   if (!isDigit(event)) return;
   const among = chosen ? turnOf(chosen) : form;
-  const input = among.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${event.code.at(-1)}"]`);
+  const input = among?.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${event.code.at(-1)}"]`);
   if (!input) return;
   event.preventDefault();
   input.checked = true;
-  (input.closest(".keyed") ? input : input.closest(".option").querySelector("#unit") ?? input).focus();
+  (asksForWords(input) ?? (input.closest(".keyed") ? input : input.closest(".option").querySelector("#unit") ?? input)).focus();
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
+// Another reason than those of the list is said in words.
+const asksForWords = (input) => (input.value === "other" && input.name.startsWith("code.") ? document.getElementById("words") : null);
 const asked = (chosen) => [...chosen.closest(".option").querySelectorAll(".keyed")];
 const isAnswered = (group) => group.querySelector("input:checked") !== null;
 
-// What the next digit answers: the first question without an answer, else the last one, which is the reason.
+// What the next digit answers: the first question without an answer, else the last one, which is the reason; to approve
+// asks for nothing.
 function turnOf(chosen) {
   return asked(chosen).find((group) => !isAnswered(group)) ?? asked(chosen).at(-1);
 }
@@ -69,7 +88,11 @@ function stepBack(chosen) {
 function showTurn(form) {
   for (const group of form.querySelectorAll(".turn")) group.classList.remove("turn");
   const chosen = form.querySelector("input[name=choice]:checked");
-  if (chosen) turnOf(chosen).classList.add("turn");
+  const group = chosen && turnOf(chosen);
+  group?.classList.add("turn");
+  const line = document.getElementById("turn");
+  const next = chosen ? group?.querySelector("legend").textContent : line.dataset.first;
+  line.textContent = next ? `${line.dataset.says} ${next}` : "";
 }
 
 // What is filled in is kept while it is being filled in.
@@ -79,6 +102,7 @@ let isSent = false;
 if (decide) {
   showTurn(decide);
   decide.addEventListener("change", () => showTurn(decide));
+  for (const kind of ["change", "input"]) decide.addEventListener(kind, () => errors?.remove());  // it was about what was sent
   decide.addEventListener("submit", () => { isSent = true; clearTimeout(saving); });
   for (const kind of ["change", "input"]) {
     document.addEventListener(kind, (event) => {
@@ -107,7 +131,8 @@ function countDown(element, show, over) {
 }
 const lease = document.querySelector(".lease");
 if (lease) {
-  const clock = (left) => { lease.textContent = `${String(Math.floor(left / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`; };
+  const two = (number) => String(number).padStart(2, "0");
+  const clock = (left) => { lease.textContent = lease.dataset.says.replace("{}", `${two(Math.floor(left / 60))}:${two(left % 60)}`); };
   countDown(lease, clock, () => lease.classList.add("over"));
   document.addEventListener("htmx:after:request", (event) => {
     const text = event.detail?.ctx?.text;

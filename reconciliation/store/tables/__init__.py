@@ -46,6 +46,8 @@ from reconciliation.store.tables.feed import (
     feed_purge,
     feed_replay,
     installation,
+    snapshot_hold,
+    snapshot_purge,
 )
 from reconciliation.store.tables.golden import PLAIN_GOLDEN, golden_head, golden_tables
 from reconciliation.store.tables.grants import portal_grant, security_event, source_grant
@@ -157,6 +159,8 @@ __all__ = [
     "second_review",
     "security_event",
     "single_sequence",
+    "snapshot_hold",
+    "snapshot_purge",
     "source_attestation",
     "source_grant",
     "steward_grant",

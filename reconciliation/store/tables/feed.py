@@ -144,6 +144,26 @@ feed_purge = sa.Table(
     personal("why", sa.Text, nullable=False),  # somebody's own words
 )
 
+# Which snapshots a registry may still be reading, and until when they are kept for that.
+snapshot_hold = sa.Table(
+    "snapshot_hold",
+    metadata,
+    plain("consumer_id", sa.Text, sa.ForeignKey("consumer.consumer_id"), primary_key=True),
+    plain("snapshot_id", sa.Text, primary_key=True),
+    plain("held_until", sa.DateTime(timezone=True)),
+)
+
+# Every snapshot that was let go, once, appended and never updated.
+snapshot_purge = sa.Table(
+    "snapshot_purge",
+    metadata,
+    plain("consumer_id", sa.Text, sa.ForeignKey("consumer.consumer_id"), primary_key=True),
+    plain("snapshot_id", sa.Text, primary_key=True),
+    plain("size_bytes", sa.BigInteger),
+    plain("purged_at", sa.DateTime(timezone=True)),
+    plain("purged_by", sa.Text),
+)
+
 sa.Index(None, feed_entry.c.published_at)
 
 sa.Index(None, change.c.previous_change_id)

@@ -115,6 +115,9 @@ linkage_epoch = sa.Table(
     plain("fingerprint", sa.Text),
     plain("records", sa.BigInteger),  # that stood when frequencies were counted
     plain("counted_at", sa.DateTime(timezone=True)),
+    # As the province was last linked: records that state a number, and those of them that state another one's.
+    plain("stating", sa.BigInteger, server_default="0"),
+    plain("mated", sa.BigInteger, server_default="0"),
 )
 
 linkage_tally = sa.Table(

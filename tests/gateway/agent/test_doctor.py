@@ -16,12 +16,14 @@ from google.type.date_pb2 import Date
 
 from gateway.agent import certificate, doctor
 from gateway.agent.checking import Check, Verdict
+from gateway.agent.settings import Certificate
 from gateway.services.intake import IntakeService
 from gateway.v1 import intake_pb2
 from tests.gateway.agent.agents import Province
 from tests.gateway.agent.certificates import BEGUN, URI, Authority
 from tests.gateway.agent.spools import opened, receipt, take
-from tests.gateway.batches import people
+from tests.gateway.batches import json_lines, people, person
+from tests.gateway.certificates import Certified
 from tests.gateway.conftest import NOW, Serve, Spawn, free_port
 from tests.gateway.terminal import lienthong
 
@@ -126,6 +128,7 @@ def test_a_name_without_an_address_is_told_as_that(province):
 
     assert names(checks) == ORDER
     assert [check.verdict for check in checks if check.name == "DNS"] == [Verdict.WRONG]
+    assert {check.verdict for check in checks[4:]} == {Verdict.SKIPPED}  # nobody is called for half a minute
 
 
 @contextlib.contextmanager
@@ -177,6 +180,57 @@ def test_a_handshake_that_fails_says_on_which_side(province, tmp_path, gateway_i
     assert said in line.en
 
 
+@contextlib.contextmanager
+def plain_server() -> Iterator[int]:
+    """A server that answers whatever it is sent as a web server would, without TLS."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listening.accept()[0] as connection:
+                    connection.recv(1)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+def test_a_port_without_tls_is_not_taken_for_a_revoked_certificate(province, tmp_path):
+    ours = Authority().issue(tmp_path / "agent")
+
+    with plain_server() as port:
+        settings = replace(province.configure(f"127.0.0.1:{port}"), certificate=ours)
+        checks = examine(settings, now=datetime.now(UTC))
+
+    line = next(check for check in checks if check.name == "line")
+    assert line.verdict is Verdict.WRONG
+    assert "does not speak TLS" in line.en
+
+
+def test_a_revoked_certificate_is_wrong_with_the_line(serve: Serve, province, certified: Certified) -> None:
+    ours = certified.source("ha-noi.population")
+    files = Certificate(certificate=ours.certificate_path, key=ours.key_path, authorities=ours.authorities_path)
+    certified.revoke(ours)
+
+    async def run() -> list[Check]:
+        async with serve(tls=certified, port=(port := free_port())):
+            settings = replace(province.configure(f"127.0.0.1:{port}"), certificate=files)
+            return await doctor.examine(settings, clock=lambda: datetime.now(UTC))
+
+    checks = {check.name: check for check in asyncio.run(run())}
+
+    assert (checks["line"].verdict, checks["grants"].verdict) == (Verdict.WRONG, Verdict.SKIPPED)
+    assert "CERTIFICATE_REVOKED" in checks["line"].en
+    assert "thu hồi" in checks["line"].vi
+
+
 async def of_an_earlier_release(_: object, __: object, context: grpc.aio.ServicerContext) -> None:
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
@@ -200,6 +254,7 @@ def test_everything_is_well_with_a_gateway_on_this_machine(
 ) -> None:
     monkeypatch.setattr(IntakeService, "DescribeSource", describe)
     province.export("dan-cu 2025-07-10.jsonl", people(100, 5))
+    (province.exports / "dan-cu 2025-07-11.jsonl.tmp").write_bytes(b"half a")  # newer, and still being written
 
     async def run() -> list[Check]:
         async with serve(port=(port := free_port())):
@@ -231,6 +286,20 @@ def test_a_wrong_clock_and_a_file_of_another_form_are_both_named(serve: Serve, p
     assert checks["clock"].verdict is Verdict.WRONG
     assert "-7200 s" in checks["clock"].en
     assert checks["schema ha-noi.population"].verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize(("usable", "verdict"), [(1, Verdict.WARNED), (0, Verdict.WRONG)])
+def test_a_file_of_which_nothing_can_be_used_is_wrong(serve: Serve, province, usable, verdict) -> None:
+    keyless = [person(number) | {"id": None} for number in range(3)]
+    province.export("dan-cu 2025-07-10.jsonl", json_lines(keyless + [person(9)] * usable))
+
+    async def run() -> list[Check]:
+        async with serve(port=(port := free_port())):
+            return await doctor.examine(province.configure(f"127.0.0.1:{port}"), clock=lambda: NOW)
+
+    schema = next(check for check in asyncio.run(run()) if check.name.startswith("schema"))
+
+    assert (schema.verdict, f"usable {usable}, quarantined 3" in schema.en) == (verdict, True)
 
 
 def test_the_terminal_says_it_in_both_languages_and_by_its_exit_code(province, spawn: Spawn) -> None:

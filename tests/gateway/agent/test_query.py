@@ -1,6 +1,7 @@
 """Rows of a province's own database are read once each, in the order of their watermark, whenever the agent ends."""
 
 import json
+import sys
 from datetime import date
 
 import pyarrow as pa
@@ -126,3 +127,24 @@ def test_a_database_that_is_away_says_no_value_and_no_password(tmp_path, monkeyp
         with queries.opened(settings(tmp_path, url_file=tmp_path / "broken.url")):
             pass
     assert "matkhau" not in str(unusable.value)
+
+
+def test_text_that_a_charset_cannot_write_is_told_and_not_shown(database, tmp_path):
+    put(database, (1, "Nguyễn", "2025-07-01"))
+    with queries.opened(settings(tmp_path, format="csv", charset="ascii")) as watched:
+        with pytest.raises(RejectedFileError, match="ascii") as refused:
+            watched.fit(watched.read(None))
+
+    assert "ễ" not in f"{refused.value} {refused.value.vi}"
+    assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+def test_a_driver_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.setenv("LIENTHONG_TEST_URL", "postgresql+psycopg2://agent:matkhau@127.0.0.1:1/x")
+
+    with pytest.raises(FatalAgentSettingError, match="psycopg2") as missing:
+        with queries.opened(settings(tmp_path, url_file=None, url_variable="LIENTHONG_TEST_URL")):
+            pass
+
+    assert "matkhau" not in str(missing.value)

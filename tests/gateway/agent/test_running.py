@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from adapters import catalogue
 from gateway.agent.connecting import channel_to
+from gateway.agent.query import RetryableSourceError
 from gateway.agent.running import Surroundings, run
 from gateway.agent.telling import Event, read_standing
 from reconciliation.store.attestations import Heard, hearings
@@ -19,7 +20,7 @@ from tests.faults.line import line_to
 from tests.gateway.agent.agents import Province, events, running
 from tests.gateway.agent.spools import SOURCE, opened
 from tests.gateway.batches import people
-from tests.gateway.conftest import Spawn, free_port
+from tests.gateway.conftest import Serve, Spawn, free_port
 from tests.gateway.terminal import lienthong
 from tests.gateway.test_resuming import landed_records
 
@@ -143,8 +144,20 @@ def test_a_refused_file_blocks_nobody_and_its_correction_goes_in_its_place(spawn
         assert refused[0].vi != refused[0].en
         assert [one["sequence"] for one in province.receipts()] == [1, 3]
         assert "silence" not in [event.event for event in told]  # a source with a refused batch is not quiet
+        compared = lienthong("agent", "compare", "--settings", province.file)
+        assert (compared.code, "refused by the gateway" in compared.out, "corrected/: 2" in compared.out) == (
+            1,
+            True,
+            True,
+        )
         (set_aside,) = (province.spool / "refused").glob("*.jsonl")
         assert set_aside.read_bytes() == b"no json at all\n"
+
+        again = asyncio.run(run_once(province, f"127.0.0.1:{port}"))
+        assert "differs" not in [event.event for event in again]  # what lacks is not sent again, nor told as such
+        (province.exports / "empty 2025-07-01.jsonl").touch()
+        cron = lienthong("agent", "run", "--once", "--settings", province.file)
+        assert (cron.code, "It was set aside in refused/." in cron.out) == (1, True)
 
         (province.exports / "corrected" / "2 2025-07-02.jsonl").write_bytes(FILES[names[1]])
         told = asyncio.run(run_once(province, f"127.0.0.1:{port}"))
@@ -256,11 +269,29 @@ def test_the_terminal_says_how_it_stands(spawn: Spawn, engine, province) -> None
 
     status = lienthong("agent", "status", "--settings", province.file)
     assert status.code == 0
-    assert "còn nợ 0 lô" in status.out
+    assert "không còn nợ lô nào · owes nothing" in status.out
     assert "last receipt: batch 1" in status.out
     assert '"sequence": 1' in lienthong("agent", "receipts", "--json", "--settings", province.file).out
     (heard,) = hearings(engine, [catalogue.load().sources[SOURCE]], now=datetime.now(UTC))
     assert heard.state is Heard.SENT
+
+
+def test_once_ends_when_the_database_cannot_be_read_and_attests_nothing(serve: Serve, province, tmp_path) -> None:
+    (province.folder / "database.url").write_text(f"sqlite:///{tmp_path / 'empty.db'}", encoding="utf-8")
+    table = '[source.query]\nurl_file = "database.url"\ntable = "none"\ncolumns = ["a"]\nwatermark = "a"\nkey = "a"\n'
+    told: list[Event] = []
+
+    async def ran() -> None:
+        async with serve(port=(port := free_port())):
+            settings = province.configure(f"127.0.0.1:{port}", origin=table)
+            around = Surroundings(connect=lambda: channel_to(settings), tell=told.append, once=True)
+            await asyncio.wait_for(run(settings, around), 60)
+
+    with pytest.raises(RetryableSourceError, match="names of table and columns"):
+        asyncio.run(ran())
+
+    assert "source_away" in [one.event for one in told]
+    assert "silence" not in [one.event for one in told]
 
 
 def test_a_second_agent_on_the_same_spool_ends_at_once(province) -> None:

@@ -38,6 +38,10 @@ def test_the_guide_shows_a_query_that_can_be_read(tmp_path):
     assert (query.table, query.watermark, query.format) == ("dbo.nhan_khau", "CAP_NHAT_LUC", "arrow")
 
 
+QUERY = (
+    '[[source]]\nsource_id = "a.b"\n[source.query]\nurl_file = "u"\ntable = "t"\ncolumns = ["a"]\n'
+    'watermark = "w"\nkey = "a"\nformat = "csv"\n'
+)
 FOLDER = '[[source]]\nsource_id = "a.b"\n[source.folder]\npath = "x"\n'
 
 
@@ -55,6 +59,11 @@ FOLDER = '[[source]]\nsource_id = "a.b"\n[source.folder]\npath = "x"\n'
         ('gateway = "a:1"\n' + FOLDER + 'exported_on = "today"\n', "exported_on"),
         ('gateway = "a:1"\n[certificate]\nkey = "k"\n' + FOLDER, "certificate"),
         ("gateway = \n", "agent.toml"),
+        ('gateway = "cong.example"\n' + FOLDER, "gateway"),
+        ('gateway = "cong.example:port"\n' + FOLDER, "gateway"),
+        ('gateway = "a:1"\n' + QUERY + 'separator = ";;"\n', "separator"),
+        ('gateway = "a:1"\n' + QUERY + 'charset = "tcvn3"\n', "charset"),
+        ('gateway = "a:1"\n' + QUERY + 'charset = "base64"\n', "charset"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_place(tmp_path, text, place):
@@ -65,3 +74,27 @@ def test_what_cannot_be_used_is_told_with_its_place(tmp_path, text, place):
         settings.read(file)
 
     assert "Next: " in str(refused.value)
+
+
+def test_init_warns_of_a_source_that_nobody_has_declared_and_leaves_no_file_it_cannot_read(tmp_path):
+    file = tmp_path / "agent.toml"
+
+    without_port = lienthong("agent", "init", "yen-bai.population", "--gateway", "cong.example", "--settings", file)
+    was_left = file.exists()
+    slip = lienthong("agent", "init", "yen-bai.populaton", "--settings", file)
+
+    assert (without_port.code, was_left) == (1, False)
+    assert "Không dùng được agent.toml" in without_port.err
+    assert "host:port" in without_port.err
+    assert slip.code == 0
+    assert "Nearest: yen-bai.population" in slip.err
+
+
+def test_receipts_of_a_source_that_is_not_in_the_file_are_no_empty_list(tmp_path):
+    file = tmp_path / "agent.toml"
+    lienthong("agent", "init", "yen-bai.population", "--settings", file)
+
+    said = lienthong("agent", "receipts", "yen-bai.populaton", "--settings", file)
+
+    assert (said.code, said.out) == (2, "")
+    assert "yen-bai.population" in said.err

@@ -23,6 +23,7 @@ NAMES = (
     ("Lý Thị Tao", "Lý Thị Tau"),
     ("Cháng Thị Ngao", "Cháng Thị Ngau"),
     ("Phàn Thị Vao", "Phàn Thị Vau"),
+    ("Sần Thị Bao", "Sần Thị Bau"),
 )
 
 

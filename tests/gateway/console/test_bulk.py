@@ -68,7 +68,12 @@ def test_one_decision_settles_its_cause_and_is_taken_back_as_one(seats: Seats) -
     assert "Đã làm 0 trên 4" in page.locator("[role=status]").last.inner_text()
     assert len(review.open_cases(engine, limit=1_000)) == open_before
 
-    (work,) = generalising.newest(engine)
+    (work,) = generalising.newest(engine, now=clock.now)
+    last = generalising.items(engine, work.work_id)[-1].case_id
+    other = reviewing.claim(engine, last, steward=Steward(name="an"), now=clock.now)
+    generalising.run(engine, work.work_id, now=clock.now)
+    page.get_by_text("1 hồ sơ có người khác đang giữ").wait_for()
+    reviewing.release(engine, other.lease, now=clock.now)
     generalising.run(engine, work.work_id, now=clock.now)
     page.get_by_text("Đã làm 4 trên 4").wait_for()  # the page watches by itself
     page.get_by_text("Xem lại tiến độ").click()
@@ -79,7 +84,7 @@ def test_one_decision_settles_its_cause_and_is_taken_back_as_one(seats: Seats) -
     page.select_option("#reason_code", index=1)
     page.locator("form[action$=reverse] button").click()
     assert "Đảo lần" in page.locator("h1").inner_text()
-    reversal, _ = generalising.newest(engine)
+    reversal, _ = generalising.newest(engine, now=clock.now)
     generalising.run(engine, reversal.work_id, now=clock.now)
     assert len(review.open_cases(engine, limit=1_000)) == open_before
 
@@ -93,7 +98,7 @@ def test_many_cases_take_a_second_person_who_checks_a_sample(seats: Seats) -> No
     thao.locator("form.filter button").click()
     assert thao.locator("form[action$=approve]").count() == 0
     path = thao.url.removeprefix(seats.standing.address)
-    (work,) = generalising.newest(engine)
+    (work,) = generalising.newest(engine, now=clock.now)
     assert generalising.run(engine, work.work_id, now=clock.now).done == 0
 
     an = seats.take("an", at=path)

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from gateway.console.pages.revealing import start_of_day
 from reconciliation import review, reviewing
-from reconciliation.desk import Steward, Told
-from reconciliation.model import CaseKind
+from reconciliation.desk import Filter, Stage, Steward, Told
+from reconciliation.model import CaseKind, Decision
 from reconciliation.store import reveals
 from tests.gateway.console.conftest import PASSWORD, PROVINCE, Seats, Standing, emptied, sign_in
 from tests.gateway.console.queueing import fill, ids
@@ -33,7 +33,7 @@ class Fresh(dict[CaseKind, int]):
 def filled(started: Standing) -> Iterator[dict[CaseKind, list[int]]]:
     """One queue for all tests of this module: making it takes longer than most of them."""
     emptied(started)
-    fill(started.engine, each=10)
+    fill(started.engine, each=11)
     yield ids(started.engine)
 
 
@@ -95,12 +95,12 @@ def test_digits_answer_one_question_after_the_other_and_escape_goes_a_step_back(
     page.wait_for_load_state()
     turn = page.locator(".turn legend")
 
-    page.keyboard.press("Digit2")  # withdraw one of the records
+    page.keyboard.press("Digit7")  # withdraw one of the records
     expect(turn).to_have_text("Rút bản ghi nào?")
     page.keyboard.press("Digit2")
     expect(turn).to_have_text("Lý do")
     page.keyboard.press("Digit3")
-    page.keyboard.press("Digit4")
+    page.keyboard.press("Digit5")
     assert page.locator(".reasons input:checked").get_attribute("value") == "outdated"
     page.keyboard.press("Escape")
     assert page.locator(".reasons input:checked").count() == 0
@@ -175,15 +175,104 @@ def test_a_death_needs_a_second_person_in_another_browser(seats: Seats, cases):
     proposer.locator(".option:has(input:checked) .reasons input").first.check()
     proposer.click("text=Gửi và ở lại")
     expect(proposer.locator("text=người đề nghị không tự duyệt được")).to_be_visible()
-    assert proposer.locator("text=Duyệt: quyết định có hiệu lực").count() == 0
+    assert proposer.locator("#choice-approve").count() == 0
     steward = seats.take("an", at=f"/i/{case_id}")
-    assert steward.locator("text=Duyệt: quyết định có hiệu lực").count() == 0
+    assert steward.locator("#choice-approve").count() == 0
 
     approver = seats.take("dung", at=f"/i/{case_id}")
-    approver.click("text=Duyệt: quyết định có hiệu lực")
+    approver.check("#choice-approve")
+    approver.click("text=Gửi và ở lại")
 
     approver.wait_for_url("**done=approved*")
     assert [one.by for one in told(seats, case_id) if one.approves] == ["dung"]
+
+
+def propose(seats: Seats, case_id: int, *, by: str) -> int:
+    """A steward's proposal on a case that needs a second person; its judgement."""
+    now = seats.standing.clock.now
+    judged = review.judge(
+        seats.standing.engine, case_id, decision=Decision.KEEP, reason_code="newest_right", steward=by, now=now
+    )
+    assert judged.needs_approval
+    return judged.judgement_id
+
+
+def test_a_supervisor_comes_to_what_waits_for_them_and_answers_by_keyboard_alone(seats: Seats, cases, filled):
+    own, first, second, third = (filled[CaseKind.DEATH_THEN_UPDATE].pop() for _ in range(4))
+    proposals = {case_id: propose(seats, case_id, by="thao") for case_id in (first, second, third)}
+    propose(seats, own, by="DUNG")  # the case of letters is not another person
+    page = seats.take("dung")
+    listed = [one for one in waiting(seats) if one != own]
+    assert set(listed) == set(proposals)
+
+    page.keyboard.press("KeyN")
+    page.wait_for_url(f"**/i/{listed[0]}*")
+    page.keyboard.press("KeyN")  # left to somebody else
+    page.wait_for_url(f"**/i/{listed[1]}*")
+    page.wait_for_load_state()
+    page.keyboard.press("Digit2")
+    expect(page.locator(".turn legend")).to_have_text("Lý do")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Digit1")
+    expect(page.locator("#choice-approve")).to_be_checked()
+    page.keyboard.press("Digit2")  # asks for nothing more
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/i/{listed[2]}*done=approved*")
+    page.wait_for_load_state()
+    page.keyboard.press("Digit2")
+    page.keyboard.press("Digit2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**done=refused*")
+
+    assert [one.by for one in told(seats, listed[1]) if one.approves == proposals[listed[1]]] == ["dung"]
+    taken_back = told(seats, listed[2])[-1]
+    assert taken_back.judgement is not None
+    assert (taken_back.by, taken_back.judgement.reverses) == ("dung", proposals[listed[2]])
+    assert taken_back.judgement.reason_code == "new_papers"
+    assert set(waiting(seats)) == {own, listed[0]}
+    assert page.locator("#decide input[name=token]").count()  # none is left: a case of their own is taken
+    page.goto("/queue?stage=proposed")
+    page.keyboard.press("KeyN")
+    page.wait_for_url(f"**/i/{listed[0]}*")
+    assert seats.complaints == []
+
+
+def waiting(seats: Seats) -> list[int]:
+    """The cases that wait for a second person, in the order of the queue."""
+    now = seats.standing.clock.now
+    found = reviewing.list_cases(seats.standing.engine, Steward(name="test"), Filter(stage=Stage.PROPOSED), now=now)
+    return [one.case.case_id for one in found]
+
+
+def test_a_refusal_that_comes_after_an_approval_takes_nothing_back(seats: Seats, cases):
+    case_id = cases[CaseKind.DEATH_THEN_UPDATE]
+    judgement_id = propose(seats, case_id, by="thao")
+    late = seats.take("binh", at=f"/i/{case_id}")
+    review.approve(seats.standing.engine, judgement_id, steward="dung", now=seats.standing.clock.now)
+
+    late.check("#choice-refuse")
+    late.check("#code-refuse-mistake")
+    late.click("text=Gửi và ở lại")
+
+    expect(late.locator("#errors")).to_be_visible()
+    assert [one.judgement.reverses for one in told(seats, case_id) if one.judgement] == [None]
+    assert late.locator("#choice-refuse").count() == 0
+
+
+def test_a_supervisor_without_javascript_is_asked_for_a_reason_to_refuse(seats: Seats, cases):
+    case_id = cases[CaseKind.DEATH_THEN_UPDATE]
+    propose(seats, case_id, by="thao")
+    page = seats.take("binh", at=f"/i/{case_id}", javascript=False)
+
+    page.check("#choice-refuse")
+    page.click("text=Gửi và ở lại")
+    expect(page.locator("#errors")).to_contain_text("từ chối và một lý do")
+    assert page.locator("#choice-refuse").is_checked()
+    page.check("#code-refuse-mistake")
+    page.click("text=Gửi và ở lại")
+
+    page.wait_for_url("**done=refused*")
+    assert case_id in ids(seats.standing.engine)[CaseKind.DEATH_THEN_UPDATE]
 
 
 def test_a_decision_in_force_is_reversed_with_its_reason(seats: Seats, cases):
@@ -227,6 +316,114 @@ def test_a_masked_value_is_shown_once_for_a_purpose_and_the_look_is_written_down
     other = seats.take("xa", at="/reveals")
     expect(other.locator("tbody")).to_contain_text("Chưa có lần xem nào")
     assert seats.complaints == []
+
+
+def test_masked_values_open_one_after_the_other_and_a_digit_says_what_for(seats: Seats, cases):
+    case_id = cases[CaseKind.UNKNOWN_UNIT]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.wait_for_load_state()
+    opened = page.locator("details.reveal[open]")
+
+    page.keyboard.press("KeyR")
+    first = opened.locator("summary").get_attribute("aria-label")
+    page.keyboard.press("KeyR")
+    expect(opened).to_have_count(1)
+    assert opened.locator("summary").get_attribute("aria-label") != first
+    page.keyboard.press("Escape")
+    expect(opened).to_have_count(0)
+    page.keyboard.press("KeyR")
+    page.keyboard.press("Digit2")
+
+    expect(page.locator("#beside")).to_be_visible()
+    page.wait_for_url("**/reveal*")
+    assert [one.purpose for one in looks(seats, case_id)] == ["ask_province"]
+    assert seats.complaints == []
+
+
+def test_another_reason_is_typed_where_the_digit_leads_and_sent_by_enter(seats: Seats, cases):
+    case_id = cases[CaseKind.UNKNOWN_UNIT]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.keyboard.press("KeyG")
+    page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+    turn = page.locator("#turn")
+    expect(turn).to_have_text("Phím số tiếp theo chọn: quyết định")
+
+    page.keyboard.press("Digit1")
+    page.keyboard.press("Enter")  # with nothing else said
+    expect(page.locator("#errors")).to_contain_text("Chọn hoặc gõ mã đơn vị. Chọn một lý do.")
+    expect(turn).to_have_text("Phím số tiếp theo chọn: Lý do")
+    page.fill("#unit", "02671")
+    expect(page.locator("#errors")).to_have_count(0)
+    page.locator("#unit").press(digit_of_other(page))
+    expect(page.locator("#words")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#errors")).to_contain_text("Ghi rõ lý do khác.")
+    page.locator("#words").press_sequentially("trưởng thôn tra sổ")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**undo=*")
+    (judged,) = [one.judgement for one in told(seats, case_id) if one.judgement]
+    assert (judged.value, judged.reason_code, judged.reason) == ("02671", "other", "trưởng thôn tra sổ")
+
+
+def digit_of_other(page: Page) -> str:
+    """The digit of the reason that is said in words."""
+    return f"Digit{page.locator('#code-accept-other').get_attribute('data-digit')}"
+
+
+def test_shift_and_enter_send_and_stay_with_the_case(seats: Seats, cases):
+    case_id = cases[CaseKind.DOUBTFUL_MATCH]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.keyboard.press("KeyG")
+    page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+
+    page.keyboard.press("Digit4")
+    page.keyboard.press("Digit2")
+    page.keyboard.press("Shift+Enter")
+
+    page.wait_for_url(f"**/i/{case_id}?undo=*")
+    expect(page.locator("#message")).to_contain_text("Đây vẫn là hồ sơ đó")
+    page.keyboard.press("KeyU")
+    page.wait_for_url("**done=undone*")
+
+
+def test_who_holds_many_is_told_and_lays_back_what_is_untouched(seats: Seats, cases, filled):
+    touched, *untouched = (filled[CaseKind.UNKNOWN_UNIT].pop() for _ in range(3))
+    page = seats.take("an", at=f"/i/{touched}")
+    for case_id in (*untouched, touched):
+        page.goto(f"/i/{case_id}")
+        page.click("[data-key=KeyG]")
+        page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+    page.check("#choice-accept")
+    expect(page.locator("#draft")).to_contain_text("Đã lưu nháp")
+    page.goto("/queue")
+    expect(page.locator("main")).to_contain_text("Bạn đang giữ 3 hồ sơ")
+
+    page.click("text=Đặt lại những hồ sơ chưa điền gì")
+
+    page.wait_for_url("**done=all_laid_back*")
+    held = reviewing.leases(seats.standing.engine, Steward(name="an"), now=seats.standing.clock.now)
+    assert [one.case_id for one in held] == [touched]
+    filled[CaseKind.UNKNOWN_UNIT] += untouched
+
+
+def test_what_takes_a_second_person_says_so_before_it_is_sent(seats: Seats, cases):
+    case_id, engine, now = cases[CaseKind.UNKNOWN_UNIT], seats.standing.engine, seats.standing.clock.now
+    said = review.judge(
+        engine, case_id, decision=Decision.UNIT, value="02671", reason_code="residence_papers", steward="thao", now=now
+    )
+    review.reverse(engine, said.judgement_id, reason_code="mistake", steward="thao", now=now)
+    notice = "Quyết định này cần người thứ hai duyệt"
+
+    for who, is_told in (("thao", True), ("an", False)):  # the one has answered this very question before
+        page = seats.take(who, at=f"/i/{case_id}")
+        page.click("[data-key=KeyG]")
+        page.locator("#decide").wait_for()
+        assert (notice in page.locator("main").inner_text()) is is_told
+        page.click("text=Đặt hồ sơ lại hàng đợi")
 
 
 def test_looks_have_a_budget_for_the_day(seats: Seats, cases):

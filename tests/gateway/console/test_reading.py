@@ -86,6 +86,19 @@ def test_a_page_to_read_names_nobody(seats: Seats, country: Standing) -> None:
         assert NUMBER not in answer.text()
 
 
+def test_the_rows_of_the_table_of_ages_lead_to_the_queue_of_their_kind(seats: Seats, country: Standing) -> None:
+    page, operator = seats.take("vien", at="/overview"), seats.take("quan", at="/overview")
+    page.locator("summary", has_text="Bảng số của hình").click()
+    link = page.locator("a[href^='/queue?kind=']").first
+    name = link.inner_text()
+    link.click()
+    page.wait_for_url("**/queue?kind=*")
+
+    assert page.locator("#kind option:checked").inner_text() == name
+    assert set(page.locator("tbody td[data-label='Câu hỏi']").all_inner_texts()) == {name}
+    assert operator.locator("a[href^='/queue?kind=']").count() == 0
+
+
 def test_an_old_code_leads_to_its_successors_and_their_law(seats: Seats, country: Standing) -> None:
     page = seats.take("vien", at="/units")
 
@@ -223,6 +236,7 @@ def test_the_audit_log_tells_who_did_what_to_whom_it_concerns(seats: Seats, coun
     rows = operator.locator("tbody tr")
     assert rows.count() >= 1
     assert {row.split("\t")[2] for row in rows.all_inner_texts()} == {"quan"}
+    assert "đăng nhập" in {row.split("\t")[3] for row in rows.all_inner_texts()}
     assert operator.request.get("/audit?act=nothing").status == 404
 
     supervisor = seats.take("binh", at="/audit")

@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 from jinja2 import nodes
 
 from gateway.console import app, words
-from gateway.console.words import LANGUAGES, Words, by_given_name
+from gateway.console.words import LANGUAGES, Words, alphabetical, by_given_name
 
 CONSOLE = Path(words.__file__).parent
 
@@ -89,6 +89,15 @@ def test_names_are_sorted_by_the_given_name_in_the_order_of_the_alphabet():
     assert sorted(names, key=by_given_name) == [
         "Phạm An", "Lê Đức Anh", "Ngô Ăn", "Trần Văn Ân", "Bùi Văn Dũng", "Nguyễn Thị Đào",
     ]  # fmt: skip
+
+
+def test_places_are_sorted_as_in_a_vietnamese_dictionary_letters_first_and_then_tones():
+    names = ["Cao Bằng", "Cà Mau", "Đà Nẵng", "Điện Biên", "Đắk Lắk", "Cần Thơ", "Hà Nội", "An Giang", "Hải Phòng"]
+
+    assert sorted(names, key=alphabetical) == [
+        "An Giang", "Cà Mau", "Cao Bằng", "Cần Thơ", "Đà Nẵng", "Đắk Lắk", "Điện Biên", "Hà Nội", "Hải Phòng",
+    ]  # fmt: skip
+    assert sorted(["má", "mà", "ma", "mạ", "mã", "mả"], key=alphabetical) == ["ma", "mà", "mả", "mã", "má", "mạ"]
 
 
 def test_days_moments_and_numbers_are_written_as_in_vietnam():

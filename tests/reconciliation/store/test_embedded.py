@@ -202,6 +202,22 @@ def test_a_second_owner_is_refused_while_the_first_lives(place, cluster):
         assert f"is in use by process {os.getpid()}" in other.stderr
 
 
+def test_what_only_asks_goes_to_the_server_that_the_owner_runs(place, cluster):
+    with embedded.running(copied(cluster, place / "postgres")) as server:
+        kept = server.create_database("lienthong")
+        answer(kept, "CREATE TABLE kept AS SELECT 42 AS answer")
+        with embedded.database_url(server.folder, {}, may_borrow=True) as lent:
+            assert answer(lent, "SELECT answer FROM kept") == 42
+        with pytest.raises(FatalStoreError, match="LIENTHONG_DATABASE_URL"), embedded.database_url(server.folder, {}):
+            pass
+        (server.folder / "cluster" / "postmaster.pid").rename(place / "pid")
+        with pytest.raises(FatalStoreError), embedded.database_url(server.folder, {}, may_borrow=True):
+            pass
+        (place / "pid").rename(server.folder / "cluster" / "postmaster.pid")
+
+        assert answer(kept) == 1  # whoever borrowed it has not stopped it
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["postgres", "a, long one"])  # its socket in its folder, and elsewhere
 def test_a_killed_owner_takes_the_server_along_and_the_next_one_finds_the_data(place, cluster, temporary, end, name):

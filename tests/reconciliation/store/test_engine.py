@@ -4,13 +4,14 @@ import select
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
-from reconciliation.errors import RetryableStoreError
+from reconciliation.errors import FatalStoreError, RetryableStoreError, UnreachableStoreError
 from reconciliation.model import Cursor
 from reconciliation.store import copying, embedded, feed, landing, status, stuck, tables
 from reconciliation.store import engine as engines
@@ -52,6 +53,59 @@ def copy_names_out(connection: sa.Connection) -> pa.Table:
     return copying.copy_out(connection, query, NAMES.schema)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nowhere",
+        "mysql://lan:secret@db/lienthong",
+        "postgresql+asyncpg://lan:secret@db/x",
+        "postgresql://lan:secret@db:x/y",
+    ],
+)
+def test_what_is_no_address_of_a_postgresql_is_said_so_and_not_repeated(url: str) -> None:
+    with pytest.raises(FatalStoreError, match=r"LIENTHONG_DATABASE_URL .* Next: write it as") as refused:
+        engines.migrate(url)
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ({"database": "atlantis"}, 'database "atlantis" does not exist'),
+        ({"username": "nobody_here"}, 'role "nobody_here" does not exist'),
+        ({"host": "127.0.0.1", "port": 1, "query": {}}, "Connection refused"),
+    ],
+)
+def test_a_database_that_cannot_be_had_at_a_start_is_named_with_the_cause(
+    database_url: str, changed: dict[str, Any], cause: str
+) -> None:
+    url = sa.make_url(database_url).set(**changed, password="secret")  # noqa: S106 - nobody's
+
+    with pytest.raises(UnreachableStoreError) as refused:
+        engines.migrate(url.render_as_string(hide_password=False))
+
+    for said in (str(refused.value), refused.value.vi):
+        assert url.render_as_string(hide_password=True) in said
+        assert "secret" not in said
+    assert cause in str(refused.value)
+
+
+def test_a_database_that_only_reads_is_told_at_a_start(database_url: str) -> None:
+    only_read = {"options": "-c default_transaction_read_only=on"}
+    url = sa.make_url(database_url).set(database="only_read").update_query_dict(only_read)
+    made = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with made.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE only_read TEMPLATE template0"))
+    try:
+        with pytest.raises(UnreachableStoreError, match="can only be read"):
+            engines.migrate(url.render_as_string(hide_password=False))
+    finally:
+        with made.connect() as connection:
+            connection.execute(sa.text("DROP DATABASE only_read"))
+        made.dispose()
+
+
 def test_a_lost_database_can_be_asked_again_and_nothing_is_lost(place: Path, cluster: Path):
     server = embedded.start(copied(cluster, place / "postgres"))
     url = server.create_database("lost")
@@ -76,7 +130,9 @@ def test_a_lost_database_can_be_asked_again_and_nothing_is_lost(place: Path, clu
             with pytest.raises(RetryableStoreError) as lost:
                 call()
             assert SOMEBODY not in str(lost.value)
-            assert "Next: send the same again" in str(lost.value)
+            is_at_a_start = isinstance(lost.value, UnreachableStoreError)
+            assert is_at_a_start == (call in calls[-2:])
+            assert ("Next: see that it runs" if is_at_a_start else "Next: send the same again") in str(lost.value)
 
     with embedded.running(place / "postgres"):
         assert status.status_by_record(engine, **record) is not None

@@ -11,7 +11,7 @@ from adapters.canonical import RecordKind
 from adapters.catalogue import load
 from reconciliation.entitlements import read_grants, shipped_source_grants
 from reconciliation.model import SourceGrant
-from reconciliation.store import grants, tables
+from reconciliation.store import grants, registers, tables
 from tests.reconciliation.store.landings import NOW
 
 SOURCE = "lao-cai.population"
@@ -68,8 +68,8 @@ def test_shipping_again_adds_nothing_and_a_later_release_only_what_it_changed(en
 
 def test_what_an_operator_granted_or_revoked_outlasts_a_release(engine):
     wider = replace(own(), province_codes=("15", "25"), granted_until=date(2026, 1, 1))
-    grants.give(engine, wider, by="operator one", now=NOW)
-    grants.revoke(engine, "yen-bai.population", by="operator two", now=NOW)
+    registers.sources.give(engine, wider, by="operator one", now=NOW)
+    registers.sources.revoke(engine, "yen-bai.population", by="operator two", now=NOW)
 
     shipped_again = grants.ship(engine, shipped(), now=LATER)
 
@@ -81,16 +81,19 @@ def test_what_an_operator_granted_or_revoked_outlasts_a_release(engine):
 
 def test_history_says_who_granted_and_who_revoked_and_when(engine):
     wider = replace(own(), signature_required=True)
-    grants.give(engine, wider, by="operator one", now=NOW)
-    first = grants.revoke(engine, SOURCE, by="operator two", now=LATER)
-    second = grants.revoke(engine, SOURCE, by="operator two", now=LATER)
-    never = grants.revoke(engine, "atlantis.population", by="operator two", now=LATER)
+    registers.sources.give(engine, wider, by="operator one", now=NOW)
+    first = registers.sources.revoke(engine, SOURCE, by="operator two", now=LATER)
+    second = registers.sources.revoke(engine, SOURCE, by="operator two", now=LATER)
+    never = registers.sources.revoke(engine, "atlantis.population", by="operator two", now=LATER)
 
-    told = [(one.recorded_by, one.is_revoked, one.grant.signature_required) for one in grants.history(engine, SOURCE)]
+    told = [
+        (one.recorded_by, one.is_revoked, one.grant.signature_required)
+        for one in registers.sources.history(engine, SOURCE)
+    ]
 
     assert (first, second, never) == (True, False, False)
     assert told == [(grants.SHIPPED_BY, False, False), ("operator one", False, True), ("operator two", True, True)]
-    assert grants.history(engine, SOURCE)[-1].recorded_at == LATER
+    assert registers.sources.history(engine, SOURCE)[-1].recorded_at == LATER
 
 
 def test_the_database_refuses_to_change_an_entry(engine):

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from adapters.canonical import RecordKind
 from reconciliation.errors import FatalStoreError, RejectedRequestError
 from reconciliation.model import State
-from reconciliation.store import grants, isolation, landing, lifecycle_moves, status, tables
+from reconciliation.store import grants, isolation, landing, lifecycle_moves, registers, status, tables
 from reconciliation.store.copying import copy_in, these
 from reconciliation.store.engine import connect, migrate
 from reconciliation.store.isolation import NotGrantedError, speak_for
@@ -266,7 +266,7 @@ def test_the_role_has_no_right_beyond_the_guarded_tables(engine):
 
 @every_server
 def test_a_source_without_a_standing_grant_is_spoken_for_by_nobody(engine):
-    grants.revoke(engine, THEIRS, by="tester", now=NOW)
+    registers.sources.revoke(engine, THEIRS, by="tester", now=NOW)
 
     with engine.connect() as connection, pytest.raises(NotGrantedError) as refused:
         speak_for(connection, [MINE, THEIRS, "atlantis.population"])

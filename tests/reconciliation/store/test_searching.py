@@ -7,9 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from reconciliation import jobs
-from reconciliation.model import CaseKind, Decision, State
+from reconciliation.model import CaseKind, Decision, State, StewardGrant
 from reconciliation.store import auditing, cases, judgements, landing, searching, users
 from reconciliation.store.auditing import Act
+from reconciliation.store.registers import stewards
 from reconciliation.store.tables import batch as ledger
 from reconciliation.store.tables import case
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
@@ -117,6 +118,22 @@ def test_the_audit_log_is_cut_by_moment_person_act_and_province(asked: sa.Engine
     assert of(acts=[Act.USER]) == 1
     assert of() > 1
     assert of(limit=1) == 1
+
+
+def test_what_a_steward_was_granted_and_lost_is_in_the_audit_log(asked: sa.Engine) -> None:
+    given = StewardGrant(
+        steward="thao", identity_uris=(), province_codes=(LAO_CAI,), kinds=(), may_approve=False, purpose="desk",
+        legal_reference="QĐ 1", granted_from=NOW.date(),
+    )  # fmt: skip
+    stewards.give(asked, given, by="quan", now=NOW)
+    stewards.revoke(asked, "thao", by="quan", now=NOW + timedelta(hours=1))
+
+    log = auditing.entries(asked, before=FAR, acts=[Act.STEWARD_GRANTED])
+
+    assert [(one.who, one.about, one.detail) for one in log] == [
+        ("quan", "thao", "revoked"),
+        ("quan", "thao", "granted"),
+    ]
 
 
 def test_every_act_has_a_table_behind_it(asked: sa.Engine) -> None:

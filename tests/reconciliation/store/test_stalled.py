@@ -40,7 +40,7 @@ def taken_in(engine: sa.Engine) -> int:
 
 def test_a_copy_that_gets_no_further_is_ended_once_it_was_seen_so_for_as_long(engine, copying):
     driver, copy = copying
-    copies = StalledCopies()
+    pid, copies = driver.info.backend_pid, StalledCopies()
     send(engine, copy)
 
     told = [copies.end(engine, after_seconds=SECONDS)]
@@ -51,7 +51,9 @@ def test_a_copy_that_gets_no_further_is_ended_once_it_was_seen_so_for_as_long(en
     with pytest.raises(psycopg.OperationalError):
         for _ in range(100):
             copy.write("x" * (1 << 20))
-    assert driver.closed
+    with engine.connect() as connection:
+        ended = sa.text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+        assert connection.scalar(ended, {"pid": pid}) == 0
 
 
 def test_a_copy_that_gets_further_between_two_looks_goes_on(engine, copying):

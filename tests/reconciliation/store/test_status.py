@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from adapters.canonical import RecordKind
 from reconciliation.model import EVERYTHING, Receipt, Sight, State, UpdateAsked, UpdateStatus
-from reconciliation.store import grants, landing, lifecycle_moves, status, stuck
+from reconciliation.store import landing, lifecycle_moves, registers, status, stuck
 from tests.reconciliation.store.landings import NOW, batch, normalised, rows, source
 
 SOURCE = "yen-bai.population"
@@ -213,7 +213,7 @@ def test_many_questions_of_many_sights_are_answered_each_by_its_own(engine):
 def test_who_lost_its_grant_sees_nothing_and_those_who_ask_beside_it_what_is_theirs(engine):
     for one in (SOURCE, "lao-cai.population"):
         land(engine, 1, "A", source_id=one)
-    grants.revoke(engine, SOURCE, by="tester", now=NOW)
+    registers.sources.revoke(engine, SOURCE, by="tester", now=NOW)
     asked = [
         UpdateAsked(sight=Sight(source_ids=(one,)), source_id=one, source_record_id="A")
         for one in (SOURCE, "lao-cai.population")

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.catalogue import load
-from gateway.console.numerals import ENGLISH, VIETNAMESE
 from gateway.console.pictures.ageing import Pile, ageing
-from gateway.console.pictures.drawing import share, shortened
+from gateway.console.pictures.drawing import share, shortened, wrapped
 from gateway.console.pictures.flow import MOST_RIBBONS, Ribbon, flow
 from gateway.console.pictures.tiles import COLUMNS, PLACES, Tile, band_of, tiles
 from gateway.console.pictures.trends import Line, trends
 from gateway.console.pictures.waterfall import Mark, Step, waterfall
+from reconciliation.conflicts import CATALOGUE
+from reconciliation.numerals import ENGLISH, VIETNAMESE
 from tests.gateway.console.pictures.drawn import HOSTILE, SVG, described, texts, well_formed
 from tests.golden import Golden
 
@@ -97,7 +98,8 @@ def test_a_waterfall_ends_at_the_sum_of_its_steps(steps: list[Step], said: str, 
 def test_a_pile_is_as_long_as_all_its_items_and_says_their_number(piles: list[Pile]) -> None:
     root = well_formed(ageing("a", piles, title="t", bands=BANDS))
 
-    totals = texts(root)[len(BANDS) :][1::2]
+    beside = [one.text for one in root.iter(f"{SVG}text") if one.attrib["text-anchor"] == "start"]
+    totals = beside[len(BANDS) :]
     assert totals == [VIETNAMESE.count(pile.total) for pile in piles]
     drawn = sum(float(one.attrib["width"]) for one in root.iter(f"{SVG}rect") if len(one))
     most = max([pile.total for pile in piles] + [1])
@@ -179,6 +181,25 @@ def test_a_text_is_cut_to_its_room(text: str, room: float, size: float) -> None:
     cut = shortened(text, room=room, size=size)
 
     assert cut == text or (len(cut) <= max(1, room / (size * 0.6)) and cut.endswith("…"))
+
+
+@few
+@given(st.text(max_size=90), st.floats(20, 300))
+def test_a_text_takes_two_lines_at_most_and_none_is_wider_than_its_room(text: str, room: float) -> None:
+    lines = wrapped(text, room=room, size=12)
+
+    assert 1 <= len(lines) <= 2
+    assert all(len(line) <= max(1, int(room / 7.2)) for line in lines)
+    if len(lines) == 1:
+        assert lines == (text,)
+
+
+def test_every_kind_of_case_is_called_by_its_whole_name_in_the_picture_of_ages() -> None:
+    for said in CATALOGUE.values():
+        for name in (said.name_vi, said.name_en):
+            drawn = well_formed(ageing("a", [Pile(name, (1, 2, 0, 0))], title="t", bands=BANDS))
+
+            assert name in " ".join(texts(drawn))
 
 
 def test_an_english_picture_writes_numbers_the_english_way() -> None:
