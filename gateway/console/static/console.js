@@ -9,9 +9,9 @@ const isWholeCode = (element) => element.id === "unit" && /^[0-9]{5}$/.test(elem
 const isWords = (element) => element.id === "words" && element.form?.id === "decide";
 const isTyping = (element) => element.matches("textarea, select, input:not([type=radio]):not([type=checkbox]):not([type=submit])");
 
-// An error summary is read first.
+// An error summary is read first; who is already writing, because this script came late, goes on.
 const errors = document.getElementById("errors");
-if (errors) errors.focus();
+if (errors && document.activeElement === document.body) errors.focus();
 
 // Keys by their place on the keyboard: input methods (Telex, VNI) compose with letters and digits.
 document.addEventListener("keydown", (event) => {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from gateway.console.pages.revealing import start_of_day
 from reconciliation import review, reviewing
@@ -365,6 +365,28 @@ def test_another_reason_is_typed_where_the_digit_leads_and_sent_by_enter(seats: 
     page.wait_for_url("**undo=*")
     (judged,) = [one.judgement for one in told(seats, case_id) if one.judgement]
     assert (judged.value, judged.reason_code, judged.reason) == ("02671", "other", "trưởng thôn tra sổ")
+
+
+def test_who_already_writes_when_the_script_arrives_goes_on_writing(seats: Seats, cases):
+    case_id = cases[CaseKind.UNKNOWN_UNIT]
+    page = seats.take("thao", at=f"/i/{case_id}")
+    page.keyboard.press("KeyG")
+    page.locator("#decide").wait_for()
+    page.wait_for_load_state()
+    held: list[Route] = []
+    page.route("**/console.js", lambda route: held.append(route))  # noqa: PLW0108  (it marks what it is given)
+    page.locator("#decide button.main").click(no_wait_after=True)
+    expect(page.locator("#errors")).to_be_visible()
+    page.locator("#words").press_sequentially("trưởng")
+
+    while not held:
+        page.wait_for_timeout(10)
+    held.pop().continue_()
+    page.wait_for_load_state()
+
+    expect(page.locator("#words")).to_be_focused()
+    page.keyboard.type(" thôn")
+    expect(page.locator("#words")).to_have_value("trưởng thôn")
 
 
 def digit_of_other(page: Page) -> str:
