@@ -16,11 +16,11 @@ from gateway import caps
 from gateway.agent.errors import FatalAgentSettingError, RejectedFileError
 from gateway.agent.settings import Folder
 from gateway.agent.spool import Spool
+from gateway.file_names import day_named
 from gateway.reports.plain import plain
 
 VIETNAM = timezone(timedelta(hours=7))
 DONE, REFUSED, CORRECTED = "done", "refused", "corrected"
-_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
@@ -175,13 +175,11 @@ def day_of(name: str, modified: date, settings: Folder) -> date:
     """The day of the export: as the name has it, or when the file was modified. Raises RejectedFileError."""
     if settings.exported_on == "modified":
         return modified
-    for text in _DAY.findall(name):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            continue
+    if (named := day_named(name)) is not None:
+        return named
     raise RejectedFileError(
-        "Tên tệp không có ngày xuất yyyy-mm-dd.", "The file's name holds no day of export, yyyy-mm-dd."
+        "Tên tệp không có ngày xuất, yyyy-mm-dd hoặc yyyymmdd.",
+        "The file's name holds no day of export, yyyy-mm-dd or yyyymmdd.",
     )
 
 

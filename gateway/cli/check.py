@@ -1,7 +1,6 @@
 """`lienthong check`: what would become of a file, before anything is sent. Needs no gateway and stores nothing."""
 
 import json
-import re
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from adapters.catalogue import Source
 from adapters.errors import AdapterError
 from gateway.cli.naming import UnknownSourceError, source_named, source_of_dialect
 from gateway.cli.options import read_date
+from gateway.file_names import day_named
 from gateway.reports.checking import check_file
 from gateway.reports.figures import EXIT_REFUSED, Checked
 from gateway.reports.page import page
@@ -22,7 +22,6 @@ from gateway.reports.sheet import sheet
 from gateway.reports.terminal import show
 from reconciliation.lifecycle import VIETNAM
 
-_DAY = re.compile(r"(?<!\d)(20\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
 _STDOUT = Path("-")
 
 
@@ -88,11 +87,8 @@ def _export_day(file: Path, of_dialect: Source | None, exported_on: str) -> tupl
     """The day of export: as told, else as the file's name says, else of a dialect's sample, else the file's time."""
     if exported_on:
         return read_date(exported_on), "option"
-    if named := _DAY.search(file.name):
-        try:
-            return date(*map(int, named.groups())), "file name"
-        except ValueError:
-            pass  # eight digits that are no day say nothing
+    if (named := day_named(file.name)) is not None:
+        return named, "file name"
     if of_dialect is not None and file.name.startswith("sample."):
         return of_dialect.dialect.sample.exported_on, "sample"
     changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)

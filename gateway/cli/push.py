@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date
@@ -18,12 +17,12 @@ from gateway.cli.saying import json_line, say
 from gateway.client import Answer, IntakeClient, Landed, Outgoing, Refused, Validated, connect
 from gateway.client.errors import RejectedByGatewayError, told
 from gateway.errors import GatewayError
+from gateway.file_names import day_named
 from gateway.reports.plain import plain
 from reconciliation.model import BatchFormat
 
 _FORMATS = {".arrow": BatchFormat.ARROW_IPC, ".arrows": BatchFormat.ARROW_IPC, ".binpb": BatchFormat.TYPED_RECORDS}
 _REHEARSAL = "rehearsal"  # an epoch has to be named even where no number is taken
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def command(
@@ -163,11 +162,8 @@ def _day_of(file: Path, exported_on: str) -> date:
     """The day of a file's export, as told or as its name has it. Raises GatewayError where there is none."""
     if exported_on:
         return read_date(exported_on)
-    for text in _DAY.findall(file.name):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            continue  # ten characters that are no day say nothing
+    if (named := day_named(file.name)) is not None:
+        return named
     raise GatewayError(
         f"{plain(file.name)}: tên tệp không có ngày xuất; cho --exported-on yyyy-mm-dd. · "
         "It does not name the day of its export. Next: give --exported-on yyyy-mm-dd."

@@ -1,6 +1,5 @@
 """A province's page: what its systems sent, what became of it, and a dry run of a file before it is sent."""
 
-import re
 from datetime import date
 from pathlib import PurePath
 from threading import BoundedSemaphore
@@ -13,6 +12,7 @@ from adapters.findings import CATALOGUE
 from gateway.console import sights
 from gateway.console.doors import Page, Visit
 from gateway.console.words import later
+from gateway.file_names import day_named
 from gateway.reports import words as report_words
 from gateway.reports.checking import check_stream
 from gateway.reports.figures import Checked, by_code
@@ -24,7 +24,6 @@ from reconciliation.users import UserRole
 READERS = frozenset({UserRole.VIEWER, UserRole.OPERATOR})
 CHECKS_AT_ONCE = 2  # reading a file takes a processor for seconds
 _checking = BoundedSemaphore(CHECKS_AT_ONCE)
-_DAY = re.compile(r"(?<!\d)(20\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
 HEARD = {
     "sent": later("gửi đúng hạn"),
     "quiet": later("báo không có gì để gửi"),
@@ -118,13 +117,13 @@ def _checked(visit: Visit, source: Source, name: str, day: date, day_from: str) 
 
 def _exported_on(given: str, name: str) -> tuple[date, str] | None:
     """The day as given (yyyy-mm-dd, as browsers send it), else as the file's name says it."""
-    named = _DAY.search(name)
     try:
         if given:
             return date.fromisoformat(given), "option"
-        return (date(*map(int, named.groups())), "file name") if named else None
     except ValueError:
         return None
+    named = day_named(name)
+    return None if named is None else (named, "file name")
 
 
 ROUTES = (
