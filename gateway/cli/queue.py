@@ -212,6 +212,17 @@ def approve(judgement_id: int, *, steward: _Steward, as_json: Json = False) -> N
 
 
 @app.command()
+def refuse(judgement_id: int, *, reason: _Reason, steward: _Steward, as_json: Json = False) -> None:
+    """Không duyệt đề nghị của người khác; hồ sơ mở lại. Refuse what somebody else proposed; its case is open again."""
+    with open_store() as engine:
+        judgement = review.refuse(engine, judgement_id, reason=reason, steward=steward, now=datetime.now(UTC))
+    if as_json:
+        json_line(judgement)
+    else:
+        say(f"Đã từ chối đề nghị {judgement_id}", f"Judgement {judgement_id} is refused")
+
+
+@app.command()
 def reverse(judgement_id: int, *, reason: _Reason, steward: _Steward, as_json: Json = False) -> None:
     """Đảo một quyết định; hồ sơ mở lại. Reverse a judgement; its case is open again."""
     with open_store() as engine:

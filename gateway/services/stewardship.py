@@ -154,13 +154,26 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
         self, request: pb.ApproveJudgementRequest, context: Context
     ) -> pb.ApproveJudgementResponse:
         """Puts somebody else's proposal in force. Raises NOT_ENTITLED when the grant has no right to."""
-        steward = await self._of_judgement(request.steward, request.judgement_id, context)
-        if not steward.may_approve:
-            raise access.not_entitled()
+        steward = await self._second(request.steward, request.judgement_id, context)
         approved = await self.workers.store(
             review.approve, request.judgement_id, steward=steward.name, now=self.clock()
         )
         return pb.ApproveJudgementResponse(judgement=wire.write_judgement(approved))
+
+    async def RefuseJudgement(  # noqa: N802
+        self, request: pb.RefuseJudgementRequest, context: Context
+    ) -> pb.RefuseJudgementResponse:
+        """Says no to somebody else's proposal. Raises NOT_ENTITLED when the grant has no right to."""
+        steward = await self._second(request.steward, request.judgement_id, context)
+        refused = await self.workers.store(
+            review.refuse,
+            request.judgement_id,
+            reason=request.because.words,
+            reason_code=request.because.reason_code,
+            steward=steward.name,
+            now=self.clock(),
+        )
+        return pb.RefuseJudgementResponse(judgement=wire.write_judgement(refused))
 
     async def ReverseJudgement(  # noqa: N802
         self, request: pb.ReverseJudgementRequest, context: Context
@@ -301,6 +314,13 @@ class StewardshipService(stewardship_pb2_grpc.StewardshipServiceServicer):
     async def _of_judgement(self, name: str, judgement_id: int, context: Context) -> Steward:
         steward = await self._steward(name, context)
         await self.workers.store(reviewing.require_sight, judgement_id, steward=steward)
+        return steward
+
+    async def _second(self, name: str, judgement_id: int, context: Context) -> Steward:
+        """Who may say yes or no to a proposal they see."""
+        steward = await self._of_judgement(name, judgement_id, context)
+        if not steward.may_approve:
+            raise access.not_entitled()
         return steward
 
     async def _of_work(self, name: str, work_id: int, context: Context) -> Steward:

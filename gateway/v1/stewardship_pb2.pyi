@@ -1264,6 +1264,62 @@ class ApproveJudgementResponse(_message.Message):
 Global___ApproveJudgementResponse: _TypeAlias = ApproveJudgementResponse  # noqa: Y015
 
 @_typing.final
+class RefuseJudgementRequest(_message.Message):
+    """Names the proposal to refuse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEWARD_FIELD_NUMBER: _builtins.int
+    JUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    steward: _builtins.str
+    """Who refuses."""
+    judgement_id: _builtins.int
+    """The proposal."""
+    @_builtins.property
+    def because(self) -> Global___Because:
+        """Why: a reason for reversing."""
+
+    def __init__(
+        self,
+        *,
+        steward: _builtins.str = ...,
+        judgement_id: _builtins.int = ...,
+        because: Global___Because | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["because", b"because"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "judgement_id", b"judgement_id", "steward", b"steward"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseJudgementRequest: _TypeAlias = RefuseJudgementRequest  # noqa: Y015
+
+@_typing.final
+class RefuseJudgementResponse(_message.Message):
+    """What took it back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def judgement(self) -> Global___StewardJudgement:
+        """The reversal."""
+
+    def __init__(
+        self,
+        *,
+        judgement: Global___StewardJudgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judgement", b"judgement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judgement", b"judgement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseJudgementResponse: _TypeAlias = RefuseJudgementResponse  # noqa: Y015
+
+@_typing.final
 class ReverseJudgementRequest(_message.Message):
     """Names the judgement to reverse."""
 

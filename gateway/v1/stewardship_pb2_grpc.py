@@ -97,6 +97,11 @@ class StewardshipServiceStub:
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementResponse.FromString,
                 _registered_method=True)
+        self.RefuseJudgement = channel.unary_unary(
+                '/gateway.v1.StewardshipService/RefuseJudgement',
+                request_serializer=gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementResponse.FromString,
+                _registered_method=True)
         self.ReverseJudgement = channel.unary_unary(
                 '/gateway.v1.StewardshipService/ReverseJudgement',
                 request_serializer=gateway_dot_v1_dot_stewardship__pb2.ReverseJudgementRequest.SerializeToString,
@@ -246,6 +251,14 @@ class StewardshipServiceServicer:
 
     def ApproveJudgement(self, request, context):
         """Puts a proposal in force as another person than who made it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuseJudgement(self, request, context):
+        """Says no to a proposal as another person than who made it: nothing comes of it, its question is open again.
+        DECISION_INVALID when it waits for nobody any more, so that it takes nothing back that a colleague has approved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -401,6 +414,11 @@ def add_StewardshipServiceServicer_to_server(servicer, server):
                     servicer.ApproveJudgement,
                     request_deserializer=gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementResponse.SerializeToString,
+            ),
+            'RefuseJudgement': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuseJudgement,
+                    request_deserializer=gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementResponse.SerializeToString,
             ),
             'ReverseJudgement': grpc.unary_unary_rpc_method_handler(
                     servicer.ReverseJudgement,
@@ -790,6 +808,33 @@ class StewardshipService:
             '/gateway.v1.StewardshipService/ApproveJudgement',
             gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementRequest.SerializeToString,
             gateway_dot_v1_dot_stewardship__pb2.ApproveJudgementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuseJudgement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.StewardshipService/RefuseJudgement',
+            gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementRequest.SerializeToString,
+            gateway_dot_v1_dot_stewardship__pb2.RefuseJudgementResponse.FromString,
             options,
             channel_credentials,
             insecure,

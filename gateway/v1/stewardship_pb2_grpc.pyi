@@ -64,6 +64,10 @@ class StewardshipServiceStub:
     """Takes one's own judgement back before anything has come of it. UNDO_OVER afterwards."""
     ApproveJudgement: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ApproveJudgementRequest, _stewardship_pb2.ApproveJudgementResponse]
     """Puts a proposal in force as another person than who made it."""
+    RefuseJudgement: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.RefuseJudgementRequest, _stewardship_pb2.RefuseJudgementResponse]
+    """Says no to a proposal as another person than who made it: nothing comes of it, its question is open again.
+    DECISION_INVALID when it waits for nobody any more, so that it takes nothing back that a colleague has approved.
+    """
     ReverseJudgement: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseJudgementRequest, _stewardship_pb2.ReverseJudgementResponse]
     """Takes a judgement back by a new one: its question is open again."""
     PreviewWork: _grpc.UnaryUnaryMultiCallable[_stewardship_pb2.PreviewWorkRequest, _stewardship_pb2.PreviewWorkResponse]
@@ -133,6 +137,10 @@ class StewardshipServiceAsyncStub(StewardshipServiceStub):
     """Takes one's own judgement back before anything has come of it. UNDO_OVER afterwards."""
     ApproveJudgement: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ApproveJudgementRequest, _stewardship_pb2.ApproveJudgementResponse]  # type: ignore[assignment]
     """Puts a proposal in force as another person than who made it."""
+    RefuseJudgement: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.RefuseJudgementRequest, _stewardship_pb2.RefuseJudgementResponse]  # type: ignore[assignment]
+    """Says no to a proposal as another person than who made it: nothing comes of it, its question is open again.
+    DECISION_INVALID when it waits for nobody any more, so that it takes nothing back that a colleague has approved.
+    """
     ReverseJudgement: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.ReverseJudgementRequest, _stewardship_pb2.ReverseJudgementResponse]  # type: ignore[assignment]
     """Takes a judgement back by a new one: its question is open again."""
     PreviewWork: _aio.UnaryUnaryMultiCallable[_stewardship_pb2.PreviewWorkRequest, _stewardship_pb2.PreviewWorkResponse]  # type: ignore[assignment]
@@ -271,6 +279,16 @@ class StewardshipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stewardship_pb2.ApproveJudgementResponse, _abc.Awaitable[_stewardship_pb2.ApproveJudgementResponse]]:
         """Puts a proposal in force as another person than who made it."""
+
+    @_abc_1.abstractmethod
+    def RefuseJudgement(
+        self,
+        request: _stewardship_pb2.RefuseJudgementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stewardship_pb2.RefuseJudgementResponse, _abc.Awaitable[_stewardship_pb2.RefuseJudgementResponse]]:
+        """Says no to a proposal as another person than who made it: nothing comes of it, its question is open again.
+        DECISION_INVALID when it waits for nobody any more, so that it takes nothing back that a colleague has approved.
+        """
 
     @_abc_1.abstractmethod
     def ReverseJudgement(

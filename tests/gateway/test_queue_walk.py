@@ -259,13 +259,15 @@ def listed(queue: Callable[..., str], code: str) -> dict[CaseKind, dict[str, Any
 
 
 def decided(queue: Callable[..., str], case: dict[str, Any]) -> int:
-    """The judgement that decides a case as its walk says, approved by a second person where it has to be."""
+    """The judgement that decides a case as its walk says; a second person, where there has to be one, says no first."""
     walk = WALKS[CaseKind(case["kind"])]
     value = walk.value(case["evidence"])
-    judged = json.loads(
-        queue("judge", case["case_id"], walk.decision, *(["--value", value] if value else []), *WHO, "an")
-    )
+    words = ("judge", case["case_id"], walk.decision, *(["--value", value] if value else []), *WHO, "an")
+    judged = json.loads(queue(*words))
     if judged["needs_approval"]:
+        refused = json.loads(queue("refuse", judged["judgement_id"], *WHO, "bình"))
+        assert refused["reverses"] == judged["judgement_id"]
+        judged = json.loads(queue(*words))
         queue("approve", judged["judgement_id"], "--steward", "bình")
     return int(judged["judgement_id"])
 

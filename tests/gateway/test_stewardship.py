@@ -438,12 +438,12 @@ def test_cases_and_judgements_outside_a_grant_do_not_exist(serve: Serve, provinc
             await refused(judge(stub, held, "hoa")),
             await refused(stub.UndoJudgement(pb.UndoJudgementRequest(**names), timeout=20)),
             await refused(stub.ApproveJudgement(pb.ApproveJudgementRequest(**names), timeout=20)),
+            await refused(stub.RefuseJudgement(pb.RefuseJudgementRequest(because=PAPERS, **names), timeout=20)),
             await refused(stub.ReverseJudgement(pb.ReverseJudgementRequest(because=PAPERS, **names), timeout=20)),
             await refused(stub.PreviewWork(pb.PreviewWorkRequest(**names), timeout=20)),
         ]
 
-    unknown = "JUDGEMENT_UNKNOWN"
-    assert called(serve, province, work) == ["CASE_UNKNOWN", "CASE_UNKNOWN", unknown, unknown, unknown, unknown]
+    assert called(serve, province, work) == ["CASE_UNKNOWN"] * 2 + ["JUDGEMENT_UNKNOWN"] * 5
 
 
 def test_a_proposal_is_approved_by_somebody_else_who_may(serve: Serve, province: Province) -> None:
@@ -462,6 +462,34 @@ def test_a_proposal_is_approved_by_somebody_else_who_may(serve: Serve, province:
         return found
 
     assert called(serve, province, work) == ["DECISION_INVALID", "NOT_ENTITLED", MINH]
+
+
+def test_a_proposal_is_refused_by_somebody_else_who_may_and_never_after_it_was_approved(
+    serve: Serve, province: Province
+) -> None:
+    stewards.give(province.engine, granted("hoa", may_approve=False), by="tester", now=province.now)
+    mistake = pb.Because(reason_code="mistake")
+
+    async def work(stub: Stub) -> list[tuple[str, ...]]:
+        async def tried(name: str, judgement_id: int) -> str:
+            request = pb.RefuseJudgementRequest(steward=name, judgement_id=judgement_id, because=mistake)
+            try:
+                answer = await stub.RefuseJudgement(request, timeout=20)
+            except grpc.aio.AioRpcError as error:
+                return str(read_call_error(error).reason)
+            return f"{answer.judgement.steward} took back {answer.judgement.reverses == judgement_id}"
+
+        proposed = await judge(stub, await take(stub), value="00004")  # a unit of another province
+        refused = [await tried(name, proposed.judgement_id) for name in (LAN, "hoa", MINH, MINH)]
+        again = await judge(stub, await take(stub), value="00004")
+        approval = pb.ApproveJudgementRequest(steward=MINH, judgement_id=again.judgement_id)
+        await stub.ApproveJudgement(approval, timeout=20)
+        return [tuple(refused), (await tried(MINH, again.judgement_id),)]
+
+    refused, after_approval = called(serve, province, work)
+
+    assert refused == ("DECISION_INVALID", "NOT_ENTITLED", f"{MINH} took back True", "DECISION_INVALID")
+    assert after_approval == ("DECISION_INVALID",)
 
 
 def test_a_revoked_grant_is_none_and_its_history_stays(province: Province) -> None:
