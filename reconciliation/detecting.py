@@ -138,12 +138,17 @@ def conflicts(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
     An OVERLAPPING_PERIODS is about one book and scheme; a period that two records state alike is one.
     """
     raised = [
-        select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere),
+        claims(facts, elsewhere),
         select(_RELATIONS, CASES, facts=facts),
         select(_PERIODS, CASES, facts=facts),
     ]
     ordered = "select * from raised order by kind, record_keys, fingerprint"
     return select(ordered, CASES, raised=pa.concat_tables(raised))
+
+
+def claims(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
+    """Of `conflicts` those about who somebody is, where and since when, in no order: no relations, no periods."""
+    return select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere)
 
 
 _UNPLACED = f"""

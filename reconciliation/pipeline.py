@@ -48,6 +48,14 @@ _JUDGEMENTS = pa.schema(
         pa.field("decision", pa.string(), nullable=False),
     ]
 )
+# The units that stewards named for people whom two units claim.
+_NAMED = pa.schema(
+    [
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("judged_unit", pa.string()),
+        pa.field("judgement_id", pa.int64(), nullable=False),
+    ]
+)
 _SUCCESSORS = pa.schema([pa.field("subject_id", pa.string()), pa.field("replaced_by", pa.string())])
 
 
@@ -81,7 +89,7 @@ def reconcile(standing: Standing, *, province_code: str, model: Model, as_of: da
     owned = select(_OWNED, OWNED, cases=cases, placements=placements)
     held = select(_HELD, HELD, cases=owned, judged=judged, records=records, facts=facts)
     heard = {kind: _heard(placed[kind], held) for kind in RecordKind}
-    overrides = _overrides(cases, detecting.conflicts(_heard(facts, held), standing.elsewhere), judged)
+    overrides = _overrides(standing, cases, _heard(facts, held))
     said = speaking.speak(
         placed,
         heard,
@@ -274,12 +282,15 @@ def _heard(records: pa.Table, held: pa.Table) -> pa.Table:
     return records.filter(pc.and_(pc.invert(waits), pc.is_valid(records["unit_code"])))
 
 
-def _overrides(cases: pa.Table, of_heard: pa.Table, judged: pa.Table) -> pa.Table:
+def _overrides(standing: Standing, cases: pa.Table, heard: pa.Table) -> pa.Table:
     """The unit a steward named for a person whom two units claim, while each still claims what it claimed.
 
-    A record that joins them and waits does not undo what was decided: so the conflicts among those heard count as well.
+    A record that joins them and waits does not undo what was decided: so the claims among those heard count as well.
     """
-    settled = pa.concat_tables([cases, of_heard])
+    judged = select(_NAMED_UNITS, _NAMED, judged=standing.judgements)
+    if not judged.num_rows:
+        return speaking.OVERRIDES.empty_table()
+    settled = pa.concat_tables([cases, detecting.claims(heard, standing.elsewhere)])
     return select(_UNIT_OVERRIDES, speaking.OVERRIDES, cases=settled, judged=judged)
 
 
@@ -429,10 +440,15 @@ with asking as (
 select record_id, kind, unit_code from waiting where place = 1 order by record_id
 """
 
-_UNIT_OVERRIDES = f"""
-select distinct on (record_key) unnest(cases.record_keys) as record_key, value as judged_unit
+_NAMED_UNITS = f"""
+select fingerprint, value as judged_unit, judgement_id from judged
+where kind = '{CaseKind.TWO_UNITS_ONE_PERSON}' and decision = '{Decision.UNIT}'
+order by judgement_id
+"""
+
+_UNIT_OVERRIDES = """
+select distinct on (record_key) unnest(cases.record_keys) as record_key, judged_unit
 from cases join judged using (fingerprint)
-where cases.kind = '{CaseKind.TWO_UNITS_ONE_PERSON}' and decision = '{Decision.UNIT}'
 order by record_key, judgement_id desc
 """
 

@@ -79,7 +79,8 @@ def rehearse(
     before = place(standing, province_code=province_code, as_of=as_of, units=standing.units)
     after = place(standing, province_code=province_code, as_of=as_of, units=proposed)
     hamlets = pa.concat_tables([_hamlets(standing.heads[kind]) for kind in RecordKind])
-    (counted,) = select(_COUNT, _COUNTED, before=before, after=after, hamlets=hamlets).to_pylist()
+    found = select(_COUNT, _COUNTED, before=before, after=after, hamlets=hamlets).to_pylist()
+    counted = found[0] if found else dict.fromkeys(_COUNTED.names, 0)
     was, becomes = rekey(standing, before), rekey(standing, after)
     renumbered = pc.sum(pc.not_equal(_number(was), _number(becomes))).as_py() or 0
     questions = counted["ambiguous"] + counted["orphaned"]

@@ -16,9 +16,13 @@ def select(
 ) -> pa.Table:
     """The rows of `query` over the named `tables`, as a table of `schema`. `given` are the query's $parameters.
 
-    The query says how its rows are ordered.
+    The query says how its rows are ordered. Of tables without any row there are none, whatever the query: most
+    provinces have no row of something, and to plan a query takes longer than to run it over a few.
     """
-    connection = _engine(1 if sum(table.num_rows for table in tables.values()) < _FEW else THREADS).cursor()
+    rows = sum(table.num_rows for table in tables.values())
+    if not rows:
+        return schema.empty_table()
+    connection = _engine(1 if rows < _FEW else THREADS).cursor()
     try:
         for name, table in tables.items():
             connection.register(name, table)

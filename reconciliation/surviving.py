@@ -3,6 +3,9 @@
 Which record that is says the one table of survivorship.py. A record whose update waits for a decision does not speak.
 """
 
+from collections.abc import Mapping
+from itertools import chain
+
 import pyarrow as pa
 
 from adapters.canonical import RecordKind
@@ -21,9 +24,22 @@ CHANGE_KEY = pa.schema(
 )
 
 
-def survive(kind: RecordKind, spoken: pa.Table) -> pa.Table:
-    """The golden rows (golden_schema) of the records `spoken` (spoken_schema), ordered by subject."""
-    return select(_survive_query(kind), golden_schema(kind), spoken=spoken)
+# The engine keeps two records of every subject for each rule at hand, in memory that it cannot lay down on disk.
+_AT_A_TIME = 200_000  # records
+
+
+def survive(kind: RecordKind, spoken: pa.Table, *, at_a_time: int = _AT_A_TIME) -> pa.Table:
+    """The golden rows (golden_schema) of the records `spoken` (spoken_schema), ordered by subject.
+
+    They are chosen for the subjects of about `at_a_time` records after the other.
+    """
+    query, schema = _survive_query(kind), golden_schema(kind)
+    parts = 1 + spoken.num_rows // at_a_time
+    if parts == 1:
+        return select(query, schema, spoken=spoken)
+    subjects = spoken["subject_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    chosen = [select(query, schema, spoken=spoken.filter(pa.array(subjects % parts == part))) for part in range(parts)]
+    return pa.concat_tables(chosen).sort_by("subject_id")
 
 
 SUBJECTS = pa.schema([pa.field("subject_id", pa.string(), nullable=False)])
@@ -68,37 +84,35 @@ def differ(
 
 def _survive_query(kind: RecordKind) -> str:
     rules = RULES[kind]
-    chosen = ", ".join(_chosen(rule) for rule in rules)
+    places = {order: f"order_{n}" for n, order in enumerate(dict.fromkeys(chain(*map(_orders, rules))))}
+    ranked = ", ".join(f"{order} as {name}" for order, name in places.items())
+    chosen = ", ".join(_chosen(rule, places) for rule in rules)
     fields = ", ".join(f"chose_{rule.leader}[1].{name} as {name}" for rule in rules for name in rule.fields)
     provenance = ", ".join(f"'{rule.leader}', chose_{rule.leader}[1].record_id" for rule in rules)
-    decided = ", ".join(f"""'"{rule.leader}":"' || {_decided(rule)} || '"'""" for rule in rules)
+    decided = ", ".join(f"""'"{rule.leader}":"' || {_decided(rule, places)} || '"'""" for rule in rules)
     return f"""
-with chosen as (select subject_id, {chosen} from spoken group by subject_id)
+with ranked as (select *, {ranked} from spoken),
+chosen as (select subject_id, {chosen} from ranked group by subject_id)
 select subject_id, {fields}, json_object({provenance})::text as provenance,
     '{{' || concat_ws(',', {decided}) || '}}' as decided_by
 from chosen order by subject_id
 """
 
 
-def _chosen(rule: Rule) -> str:
-    """The record that speaks first by a rule, and the next one, each with where it ranks."""
-    packed = ", ".join(f"{name} := {name}" for name in rule.fields)
-    ranked = ", ".join(f"rank_{place} := {order}" for place, order in enumerate(_orders(rule)))
+def _chosen(rule: Rule, places: Mapping[str, str]) -> str:
+    """The record that speaks first by a rule, and the next one, each with where it ranks. `places` name the orders."""
+    own = [places[order] for order in _orders(rule)]
+    packed = ", ".join(f"{name} := {name}" for name in ("record_id", *rule.fields, *own))
     present = " or ".join(f"{name} is not null" for name in rule.fields)
-    return (
-        f"arg_min(struct_pack(record_id := record_id, {packed}, {ranked}), row({', '.join(_orders(rule))}), "
-        f"2) filter ({present}) as chose_{rule.leader}"
-    )
+    return f"arg_min(struct_pack({packed}), row({', '.join(own)}), 2) filter ({present}) as chose_{rule.leader}"
 
 
-def _decided(rule: Rule) -> str:
+def _decided(rule: Rule, places: Mapping[str, str]) -> str:
     """The first rank in which the two differ; null where one record alone says it and nobody was asked."""
     first, next_ = f"chose_{rule.leader}[1]", f"chose_{rule.leader}[2]"
-    places = [rank for rank in rule.by for _ in REASONS[rank].orders]
-    judged = f"when {first}.rank_0 = 0 then '{Rank.JUDGEMENT}' " if rule.by[0] is Rank.JUDGEMENT else ""
-    differ = " ".join(
-        f"when {first}.rank_{place} <> {next_}.rank_{place} then '{rank}'" for place, rank in enumerate(places)
-    )
+    own = [(rank, places[order]) for rank in rule.by for order in REASONS[rank].orders]
+    judged = f"when {first}.{own[0][1]} = 0 then '{Rank.JUDGEMENT}' " if rule.by[0] is Rank.JUDGEMENT else ""
+    differ = " ".join(f"when {first}.{place} <> {next_}.{place} then '{rank}'" for rank, place in own)
     return f"case {judged}when {next_} is null then null {differ} end"
 
 
