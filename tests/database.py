@@ -180,11 +180,11 @@ def clean(url: str) -> None:
         known = {*tables.metadata.tables, "alembic_version"}
         for name in set(sa.inspect(connection).get_table_names()) - known:
             connection.execute(sa.DDL(f'DROP TABLE "{name}" CASCADE'))
-        for table in reversed(tables.metadata.sorted_tables):
-            if table is not tables.installation:
-                connection.execute(table.delete())
-        connection.execute(sa.text("INSERT INTO feed_head (epoch, feed_seq, horizon) VALUES (1, 0, '0')"))
-        connection.execute(sa.text("SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences"))
+        emptied = [table.name for table in reversed(tables.metadata.sorted_tables) if table is not tables.installation]
+        script = [f'DELETE FROM "{name}"' for name in emptied]  # in one go: each by itself takes longer than its work
+        script.append("INSERT INTO feed_head (epoch, feed_seq, horizon) VALUES (1, 0, '0')")
+        script.append("SELECT setval(quote_ident(sequencename)::regclass, 1, false) FROM pg_sequences")
+        connection.exec_driver_sql("; ".join(script))
     ship_grants(engine)
     engine.dispose()
 

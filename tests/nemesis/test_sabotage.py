@@ -18,7 +18,7 @@ class Hunt:
     noticed_by: frozenset[str]  # one of these validators has to
 
 
-MOST_SEEDS = 6
+MOST_SEEDS = 12
 
 HUNTS = {
     # What was acknowledged is lost, or lands anew when it is sent again.
