@@ -42,8 +42,11 @@ with entries as (
     where insurance_number is not null and not is_personal
     group by subject_id having count(distinct insurance_number) = 1
 )
-select record_key, subject_id,
-    case when is_personal and old.number is not null and (subject_id, insurance_number) in (from own)
-        then old.number else insurance_number end as book_number
-from entries left join old using (subject_id) order by record_key
+select record_key, entries.subject_id,
+    case when is_personal and own.number is not null and old.number is not null then old.number
+         else insurance_number end as book_number
+from entries
+left join old on old.subject_id = entries.subject_id
+left join own on own.subject_id = entries.subject_id and own.number = entries.insurance_number
+order by record_key
 """
