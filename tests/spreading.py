@@ -1,4 +1,4 @@
-"""A run that takes long is spread over processes, one more than there are cores: much of what tests do is waiting.
+"""A run that takes long is spread over processes, one a core.
 
 Files, small folders, `-k`, `--accept` and `--pdb` are not worth the start of other processes, or want one: they run in
 this one. `-n 0` and `-n 4` say otherwise. Each process has servers, databases and folders of its own.
