@@ -1,5 +1,6 @@
 """Arrow tables in and out of PostgreSQL by COPY, in the caller's transaction."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -57,7 +58,7 @@ def copy_out(
     Raises RetryableStoreError when the database goes away.
     """
     with _copying(connection, *_out(connection, query, parameters)) as copy:
-        received = b"".join(copy)
+        received, _ = copy.connection.wait(_received(copy.connection.pgconn))
     return _read(received, schema)
 
 
@@ -65,15 +66,12 @@ def copy_out_in_parts(
     connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema, *, part_bytes: int = 8 << 20
 ) -> Iterator[pa.Table]:
     """As `copy_out`, in parts of `part_bytes` of text or a little more, each as soon as it has come."""
-    received = bytearray()
+    is_more = True
     with _copying(connection, *_out(connection, query)) as copy:
-        for row in copy:  # PostgreSQL sends each row in a message of its own
-            received += row
-            if len(received) >= part_bytes:
-                yield _read(bytes(received), schema)
-                received.clear()
-    if received:
-        yield _read(bytes(received), schema)
+        while is_more:
+            received, is_more = copy.connection.wait(_received(copy.connection.pgconn, part_bytes))
+            if received:
+                yield _read(received, schema)
 
 
 def _out(
@@ -84,11 +82,31 @@ def _out(
     return f"COPY ({query}) TO STDOUT (FORMAT csv)", query.construct_params(parameters) or {}
 
 
-def _read(received: bytes, schema: pa.Schema) -> pa.Table:
+def _received(line: psycopg.pq.abc.PGconn, part_bytes: float = math.inf) -> PQGen[tuple[bytearray, bool]]:
+    """What a COPY sends, or a part of it, and whether there may be more.
+
+    PostgreSQL sends each row in a message of its own. psycopg waits for each by itself, which takes longer than it.
+    """
+    received = bytearray()
+    while len(received) < part_bytes:
+        size, row = line.get_copy_data(1)
+        if size > 0:
+            received += row
+        elif size == 0:
+            while not (yield psycopg.waiting.Wait.R):
+                pass
+            line.consume_input()
+        else:
+            _check((yield from execute(line)))
+            return received, False
+    return received, True
+
+
+def _read(received: bytearray, schema: pa.Schema) -> pa.Table:
     if not received:
         return schema.empty_table()
     read = pa_csv.read_csv(
-        pa.BufferReader(received),
+        pa.BufferReader(pa.py_buffer(received)),
         read_options=pa_csv.ReadOptions(column_names=schema.names, block_size=1 << 24),
         # A null that is all of a row is an empty line.
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),

@@ -161,6 +161,33 @@ def test_a_batch_larger_than_any_buffer_comes_back_whole(engine, dice: random.Ra
     assert back.equals(rows)
 
 
+@pytest.mark.parametrize(("part_bytes", "counts"), [(1, {500}), (500, range(2, 50)), (1 << 20, {1})])
+def test_parts_are_the_whole_in_its_order_and_may_be_left_in_the_middle(engine, part_bytes: int, counts):
+    rows = pa.table({"n": pa.array(range(500), pa.int32()), "text": pa.array(["ẩ\n"] * 500, pa.string())})
+    with engine.connect() as connection:
+        query = sa.select(staged := copying.staged(connection, "staged", rows)).order_by(staged.c.n)
+
+        parts = list(copying.copy_out_in_parts(connection, query, rows.schema, part_bytes=part_bytes))
+        left = copying.copy_out_in_parts(connection, query, rows.schema, part_bytes=part_bytes)
+        first = next(left)
+        left.close()
+
+        assert pa.concat_tables(parts).equals(rows)
+        assert first.equals(parts[0])
+        assert len(parts) in counts
+        assert all(part.num_rows for part in parts)
+        assert copying.copy_out(connection, query, rows.schema).equals(rows)  # the line is as good as before
+
+
+def test_what_goes_wrong_while_rows_come_is_told(engine):
+    query = sa.select((1 / (100_000 - sa.func.generate_series(1, 100_000))).label("n"))
+    schema = pa.schema([("n", pa.int64())])
+    with engine.connect() as connection, pytest.raises(psycopg.errors.DivisionByZero):
+        copying.copy_out(connection, query, schema)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
 def test_a_name_that_is_a_keyword_or_worse_is_quoted(engine):
     rows = pa.table({"order": ["a"], 'with "quotes" and, more': ["b"]})
     with engine.connect() as connection:
