@@ -147,7 +147,7 @@ def conflicts(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
 
 
 def claims(facts: pa.Table, elsewhere: pa.Table) -> pa.Table:
-    """Of `conflicts` those about who somebody is, where and since when, in no order: no relations, no periods."""
+    """Of `conflicts` those about who somebody is, where and until when: no relations, no periods."""
     return select(_CONFLICTS, CASES, facts=facts, elsewhere=elsewhere)
 
 

@@ -31,7 +31,7 @@ _AT_A_TIME = 200_000  # records
 def survive(kind: RecordKind, spoken: pa.Table, *, at_a_time: int = _AT_A_TIME) -> pa.Table:
     """The golden rows (golden_schema) of the records `spoken` (spoken_schema), ordered by subject.
 
-    They are chosen for the subjects of about `at_a_time` records after the other.
+    They are chosen in parts, each of the subjects of about `at_a_time` records.
     """
     query, schema = _survive_query(kind), golden_schema(kind)
     parts = 1 + spoken.num_rows // at_a_time
