@@ -24,6 +24,7 @@ UNREACHED = "() => [...window.unreached].map((one) => typeof one === 'string' ? 
 
 def violations(page: Page) -> list[str]:
     """What axe finds on a page, each with the place of its first example."""
+    page.wait_for_load_state()  # with its styles
     page.evaluate(AXE)
     found = page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then(one => one.violations)", RULES
@@ -33,6 +34,7 @@ def violations(page: Page) -> list[str]:
 
 def too_wide(page: Page) -> list[str]:
     """The widths at which something sticks out of the page; the widest is left set."""
+    page.wait_for_load_state()  # with its styles
     found = []
     for width in reversed(WIDTHS):
         page.set_viewport_size({"width": width, "height": 800})

@@ -359,6 +359,7 @@ def test_another_reason_is_typed_where_the_digit_leads_and_sent_by_enter(seats: 
     expect(page.locator("#words")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#errors")).to_contain_text("Ghi rõ lý do khác.")
+    page.wait_for_load_state()  # until its script is there, Enter begins a line
     page.locator("#words").press_sequentially("trưởng thôn tra sổ")
     page.keyboard.press("Enter")
 
@@ -515,6 +516,7 @@ def test_what_is_typed_after_a_session_has_ended_is_kept_as_well(seats: Seats, c
     page = seats.take("thao", at=f"/i/{case_id}")
     page.click("[data-key=KeyG]")
     page.locator("#decide").wait_for()
+    page.wait_for_load_state()  # with the script that keeps what is filled in
     seats.standing.clock.pass_(minutes=16)
 
     with page.expect_response("**/draft"):
