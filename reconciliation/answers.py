@@ -144,10 +144,10 @@ ANSWERS: Mapping[tuple[CaseKind, Decision], Answer] = MappingProxyType(
             _ONE_WITHDRAWN.then_en,
         ),
         (CaseKind.OVERLAPPING_PERIODS, Decision.KEEP): _answer(
-            "Nhận các thời hạn như đã khai",
-            "Accept the periods as they are said",
-            "Sổ được công bố với thời hạn của bản ghi có ngày sự kiện muộn hơn; không thời hạn nào bị cắt ngắn.",
-            "The book is published with the period of the record of the later event; none is cut short.",
+            "Không bản ghi nào sai: công bố thời hạn khai sau cùng",
+            "No record is wrong: publish the period that was said last",
+            "Mọi bản ghi giữ nguyên như đã khai. Sổ chỉ có một thời hạn: của bản ghi có ngày sự kiện muộn hơn.",
+            "Every record stays as it is said. A book has one period: that of the record of the later event.",
         ),
         (CaseKind.OVERLAPPING_PERIODS, Decision.WITHDRAW): _answer(
             "Một thời hạn sai: rút bản ghi đó",

@@ -3,14 +3,14 @@
 Deciding is in review.py. A lease is lost by time or to somebody else; whoever decides with a lost one is refused.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from reconciliation import lifecycle, review, turns
 from reconciliation.desk import LEASE, SKIPPED, Filter, Held, Lease, Listed, Place, Question, Stage, Steward, Told
 from reconciliation.errors import RejectedRequestError
-from reconciliation.model import Case, TouchKind
+from reconciliation.model import Case, CaseKind, TouchKind
 from reconciliation.reasons import OtherReason
 from reconciliation.store import asking, cases, judgements, reviewing, seen_before
 from reconciliation.store.engine import Connection, Engine, transaction
@@ -76,6 +76,14 @@ def list_cases(
     """What the steward sees of the filter's, the gravest and most urgent first; `after` is the last line's `place`."""
     with transaction(engine) as connection:
         return reviewing.list_cases(connection, steward, chosen, after=after, limit=limit, now=now)
+
+
+def count_kinds(
+    engine: Engine, stewards: Sequence[Steward], chosen: Filter = EVERY_CASE, *, now: datetime
+) -> dict[CaseKind, int]:
+    """How many cases of each kind any of `stewards`, one person's desks, sees of the filter's."""
+    with transaction(engine) as connection:
+        return reviewing.count_kinds(connection, stewards, chosen, now=now)
 
 
 def next_proposal(

@@ -9,6 +9,7 @@ from adapters.canonical import RecordKind
 from adapters.catalogue import Catalogue, Province, load
 from adapters.reference.units import units_on
 from gateway.console.doors import MissingPageError, Visit
+from gateway.console.units import Called, names_in
 from gateway.console.words import Words, alphabetical, later
 from reconciliation import duties
 from reconciliation.conflicts import CATALOGUE
@@ -113,3 +114,19 @@ def units_of(visit: Visit, province_code: str, *, now: datetime) -> dict[str, st
     units = units_on(now.astimezone(VIETNAM).date(), tables=unit_events.tables_known(visit.engine))
     own = units.filter(pc.equal(units["province_code"], province_code))
     return dict(zip(own["code"].to_pylist(), own["name"].to_pylist(), strict=True))
+
+
+def units_by_any_name(visit: Visit, province_code: str, *, now: datetime) -> list[tuple[str, str]]:
+    """Today's communes of one province, each as often as it has names: (code, the name in words), old ones included."""
+    tables = unit_events.tables_known(visit.engine)
+    return [
+        (one.code, _named(visit, one) if one.residents else one.name)
+        for one in names_in(province_code, now.astimezone(VIETNAM).date(), tables)
+    ]
+
+
+def _named(visit: Visit, one: Called) -> str:
+    where = ", ".join(part for part in (one.name, one.district) if part)
+    if one.residents == "all":
+        return visit.say("%(where)s: tên cũ, mọi người dân", where=where)
+    return visit.say("%(where)s: tên cũ, một phần người dân", where=where)

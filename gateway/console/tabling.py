@@ -32,7 +32,7 @@ class Row:
     differs: bool
 
 
-def rows(beside: Beside, words: Words, *, is_open: Collection[tuple[int, str]], ignores_tones: bool) -> list[Row]:
+def rows(beside: Beside, words: Words, *, is_open: Collection[tuple[str, str]], ignores_tones: bool) -> list[Row]:
     """The fields that any record says something of; `is_open` are the (column, field) pairs not to be masked."""
     columns: list[Side | Published] = [*([beside.published] if beside.published else []), *beside.sides]
     texts = [_texts(column, words) for column in columns]
@@ -61,16 +61,17 @@ def _cell(
     index: int,
     field: str,
     *,
-    is_open: Collection[tuple[int, str]],
+    is_open: Collection[tuple[str, str]],
     ignores_tones: bool,
 ) -> Cell:
     """The first column is what the others are held against; it is itself held against the second."""
     value = texts[index][field]
     other = None if len(texts) == 1 else texts[0 if index else 1][field]
-    opened = (index, field) in is_open
     column = columns[index]
+    named = column.record_key if isinstance(column, Side) else PUBLISHED
+    opened = (named, field) in is_open
     return Cell(
-        column=column.record_key if isinstance(column, Side) else PUBLISHED,
+        column=named,
         index=index,
         shown=shown(field, value, other, is_open=opened, ignores_tones=ignores_tones),
         is_masked=not opened and masking.hides(field, value),

@@ -1,9 +1,13 @@
-"""Units as a page names them: the code, and the name it had on a day."""
+"""Units as a page names them: the code with the name it had on a day, and the names by which it may be looked for."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from functools import lru_cache
 
-from adapters.reference.units import UnitTables, unit
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from adapters.reference.units import UnitTables, lineage, name_of, unit, units_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +23,48 @@ def named(code: str, on: date, units: UnitTables) -> NamedUnit:
     """A unit with the name it had on a day."""
     found = unit(code, on, tables=units)
     return NamedUnit(code=code, name=found.name if found else "", on=on)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """A name that leads to a unit of today: its own, or a former unit's whose residents are there, all or some.
+
+    `district` is the former unit's; `residents` is "all" or "some", and empty for the unit's own name.
+    """
+
+    code: str
+    name: str
+    district: str = ""
+    residents: str = ""
+
+
+@lru_cache(maxsize=64)
+def names_in(province_code: str, on: date, units: UnitTables) -> tuple[Called, ...]:
+    """Every name, old or new, by which the units of a province on one day may be looked for: their own ones first."""
+    today = units_on(on, tables=units)
+    own = today.filter(pc.equal(today["province_code"], province_code))
+    pairs = lineage(units)
+    kept = pc.and_(pc.is_in(pairs["to_code"], value_set=own["code"].combine_chunks()), _has_moved(pairs, on))
+    former = [
+        Called(code=to_code, name=name, district=district or "", residents=residents)
+        for change in units.change_dates
+        for to_code, name, district, residents in _former(pairs.filter(kept), change, units)
+    ]
+    names = zip(own["code"].to_pylist(), own["name"].to_pylist(), strict=True)
+    return (*(Called(code=code, name=name) for code, name in names), *former)
+
+
+def _has_moved(pairs: pa.Table, on: date) -> pa.ChunkedArray:
+    is_past = pc.less_equal(pairs["effective_on"], pa.scalar(on))
+    return pc.and_(is_past, pc.not_equal(pairs["residents"], "none"))
+
+
+def _former(pairs: pa.Table, change: date, units: UnitTables) -> list[tuple[str, str, str | None, str]]:
+    """The pairs of one change, each as (to_code, from_name, name of the former district, residents)."""
+    rows = pairs.filter(pc.equal(pairs["effective_on"], pa.scalar(change)))
+    before = change - timedelta(days=1)
+    communes = units_on(before, tables=units)
+    at = pc.index_in(rows["from_code"], value_set=communes["code"].combine_chunks())
+    districts = name_of(communes["district_code"].combine_chunks().take(at.combine_chunks()), before, tables=units)
+    columns = (rows["to_code"], rows["from_name"], districts, rows["residents"])
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))

@@ -61,6 +61,15 @@ def spent(engine: sa.Engine, user_id: str, *, since: datetime) -> int:
         return connection.execute(_spent(user_id, since)).scalar_one()
 
 
+def looked(engine: sa.Engine, user_id: str, case_id: int, *, since: datetime) -> set[tuple[str, str]]:
+    """What the user has looked at of a case since then, each as (record_key, field)."""
+    query = sa.select(reveal.c.record_key, reveal.c.field).where(
+        reveal.c.user_id == user_id, reveal.c.case_id == case_id, reveal.c.revealed_at >= since
+    )
+    with engine.connect() as connection:
+        return {(row.record_key, row.field) for row in connection.execute(query)}
+
+
 def listed(
     engine: sa.Engine,
     *,

@@ -171,6 +171,24 @@ def list_cases(
     return [_listed(row, chosen.stage) for row in connection.execute(query)]
 
 
+def count_kinds(
+    connection: sa.Connection, stewards: Sequence[Steward], chosen: Filter, *, now: datetime
+) -> dict[CaseKind, int]:
+    """How many cases of each kind any of `stewards` sees of the filter's; a kind without any is left out."""
+    seen = (sa.and_(sa.true(), *_chosen(steward, chosen)) for steward in stewards)
+    query = (
+        sa.select(case.c.kind, sa.func.count())
+        .where(*_at(chosen.stage, now=now), sa.or_(sa.false(), *seen))
+        .group_by(case.c.kind)
+    )
+    if chosen.held_by is not None:
+        held = sa.exists().where(
+            lease.c.case_id == case.c.case_id, lease.c.leased_until > now, lease.c.steward == chosen.held_by
+        )
+        query = query.where(held)
+    return {CaseKind(kind): number for kind, number in connection.execute(query)}
+
+
 def next_proposal(
     connection: sa.Connection, steward: Steward, chosen: Filter, *, past: int | None, now: datetime
 ) -> Place | None:

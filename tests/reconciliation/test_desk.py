@@ -1,6 +1,7 @@
 """A steward's desk: cases are handed out once, held by a number, decided by who holds them, and undone in time."""
 
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -341,6 +342,24 @@ def test_fields_are_merged_of_the_cases_own_records_and_by_their_first(province)
     ):
         with pytest.raises(RejectedRequestError, match=r"merged of|by itself"):
             decide(province, held, Decision.SAME, None, reason_code="same_papers", merged_fields=fields)
+
+
+def test_the_kinds_of_a_filter_are_counted_as_they_are_listed(province):
+    engine, now = province.engine, province.now
+    held = take(province)
+    here, there = Steward(name="lan", province_codes=("15",)), Steward(name="lan", province_codes=("01",))
+    one_kind = Steward(name="lan", kinds=(held.case.kind,))
+    chosen = [Filter(), Filter(kind=held.case.kind), Filter(held_by="lan"), Filter(province_code="01"),
+              Filter(stage=Stage.PROPOSED), Filter(due_before=held.case.deadline + timedelta(seconds=1))]  # fmt: skip
+
+    for asked in chosen:
+        listed = reviewing.list_cases(engine, here, asked, now=now, limit=1_000)
+        assert reviewing.count_kinds(engine, [here], asked, now=now) == Counter(line.case.kind for line in listed)
+    every = reviewing.count_kinds(engine, [here], now=now)
+    assert len(every) > 1
+    assert reviewing.count_kinds(engine, [here, one_kind, there], now=now) == every  # nothing is counted twice
+    assert reviewing.count_kinds(engine, [there, one_kind], now=now) == {held.case.kind: every[held.case.kind]}
+    assert reviewing.count_kinds(engine, [], now=now) == {}
 
 
 def test_f16_the_next_case_and_lists_are_read_from_an_index(database_url):

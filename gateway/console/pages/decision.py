@@ -66,13 +66,15 @@ def page(
     visit: Visit,
     found: Found,
     *,
-    is_open: Collection[tuple[int, str]] = (),
+    is_open: Collection[tuple[str, str]] = (),
     problem: str = "",
     taken: CaseTakenError | None = None,
     filled: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    """The page of a case. `is_open` are the values just revealed, `problem` and `taken` why the last step failed."""
+    """The page of a case. `is_open` are the values revealed, as (column, field); `problem` and `taken` are why the
+    last step failed, `filled` what it sent: else what the visitor has begun to fill in is there again.
+    """
     case = found.case
     beside = showing.beside(visit.engine, case.record_keys)
     held = holding(visit, found)
@@ -85,6 +87,7 @@ def page(
     asks_unit = held is not None and any(one.needs_unit for one in chosen)
     ignores_tones = visit.asked("tones") != "strict"
     beside_rows = rows(beside, visit.words, is_open=is_open, ignores_tones=ignores_tones)
+    draft = _draft(visit, case, is_asked=is_second or held is not None)
     queue = visit.asked("queue") or visit.filled("queue")
     values = {
         "case": case,
@@ -99,7 +102,8 @@ def page(
         "names": {code: one.name for code, one in catalogue.load().provinces.items()},
         "held": held,
         "choices": chosen,
-        "filled": defaultdict(str, filled or _draft(visit, case, is_asked=is_second or held is not None)),
+        "filled": defaultdict(str, filled or draft),
+        "is_kept": bool(draft) and visit.request.method == "GET",
         "told": told,
         "history": choosing,
         "judgement": judgement,
@@ -117,7 +121,7 @@ def page(
         "mergeable": any(one.decision is Decision.SAME for one in chosen),
         "system_name": lambda source_id: sights.system_name(visit.words, source_id),
         "state_name": lambda state: sights.state_name(visit, state),
-        "own_units": sights.units_of(visit, case.province_code, now=visit.now) if asks_unit else {},
+        "own_units": sights.units_by_any_name(visit, case.province_code, now=visit.now) if asks_unit else [],
         "has_weights": len(case.record_keys) == 2 and len(beside.sides) == 2,
     }
     return visit.show("decision/case.html", values, status=status)
@@ -135,11 +139,13 @@ def _sees(desk: Steward, kind: CaseKind, province_code: str) -> bool:
     return of_province and (not desk.kinds or kind in desk.kinds)
 
 
-def _first_masked(case: Case, beside: list[Row]) -> str:
-    """The field whose masked value is looked at first: where the person lives if that is asked, else what differs."""
-    if case.kind in {CaseKind.AMBIGUOUS_UNIT, CaseKind.UNKNOWN_UNIT}:
-        return "address"
-    return next((row.field for row in beside if row.differs and any(cell.is_masked for cell in row.cells)), "")
+def _first_masked(case: Case, beside: list[Row]) -> tuple[str, str] | None:
+    """The column and field of the masked value to look at first: where the person lives if that is asked, else what
+    differs, else the first there is; None where nothing is masked.
+    """
+    asks_where = case.kind in {CaseKind.AMBIGUOUS_UNIT, CaseKind.UNKNOWN_UNIT}
+    ordered = sorted(beside, key=lambda row: (not (asks_where and row.field == "address"), not row.differs))
+    return next(((cell.column, row.field) for row in ordered for cell in row.cells if cell.is_masked), None)
 
 
 def _draft(visit: Visit, case: Case, *, is_asked: bool) -> dict[str, str]:

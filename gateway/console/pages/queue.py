@@ -1,6 +1,7 @@
 """The queue: which cases wait, for whom, the gravest and most urgent first; and the next one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from urllib.parse import urlencode
@@ -45,6 +46,7 @@ def queue(visit: Visit) -> Response:
         "asked": {name: query.get(name, "") for name in _ASKED},
         "query": _query(query),
         "kinds": CATALOGUE,
+        "among": _among(visit, query),
         "stages": STAGES,
         "risks": RISKS,
         "provinces": provinces(visit),
@@ -165,6 +167,18 @@ def _listed(visit: Visit, asked: QueryParams, *, after: Place | None) -> list[Li
     ]
     found.sort(key=lambda line: (line.risk, line.case.deadline, line.case.case_id))
     return list(islice(_once(found), PAGE + 1))
+
+
+def _among(visit: Visit, asked: QueryParams) -> list[tuple[CaseKind | None, int, str]]:
+    """The kinds that the filter can be narrowed to, each with its number of cases and its address; None is all."""
+    chosen, mine = chosen_by(asked, visit), desks(visit.user, UserRole.VIEWER)
+    counts = reviewing.count_kinds(visit.engine, mine, replace(chosen, kind=None), now=visit.now)
+    shown = [kind for kind in CATALOGUE if kind in counts or kind == chosen.kind]
+    every = {name: value for name, value in asked.items() if name != "kind"}
+    return [
+        (None, sum(counts.values()), _query(QueryParams(every))),
+        *((kind, counts.get(kind, 0), _query(asked, kind=str(kind))) for kind in shown),
+    ]
 
 
 def _once(lines: list[Listed]) -> Iterator[Listed]:

@@ -10,6 +10,7 @@ from gateway.console.doors import READERS, STEWARDS, ForbiddenError, MissingPage
 from gateway.console.pages.decision import PURPOSES, find, page
 from gateway.console.tabling import PUBLISHED
 from gateway.console.words import later
+from reconciliation.desk import LEASE
 from reconciliation.lifecycle import VIETNAM
 from reconciliation.store import reveals
 from reconciliation.users import UserRole
@@ -18,14 +19,13 @@ PAGE = 50
 
 
 def reveal(visit: Visit) -> Response:
-    """Show one value once, after writing down who looks at it and for what."""
+    """Show one value, after writing down who looks at it and for what; beside it what they have just looked at."""
     found = find(visit)
     field, purpose, column = visit.filled("field"), visit.filled("purpose"), visit.filled("column")
-    index = visit.filled("index")
     if desk_for(visit.user, UserRole.STEWARD, found.case) is None:
         raise ForbiddenError
     is_of_case = column in {*found.case.record_keys, PUBLISHED}
-    if purpose not in PURPOSES or not masking.is_masked(field) or not is_of_case or index not in set("0123456"):
+    if purpose not in PURPOSES or not masking.is_masked(field) or not is_of_case:
         raise MissingPageError
     settings = visit.console.settings
     is_within = reveals.spend(
@@ -43,7 +43,9 @@ def reveal(visit: Visit) -> Response:
     if not is_within:
         problem = visit.say("Hôm nay đã xem đủ số lần cho phép. Hỏi người giám sát nếu thật cần.")
         return page(visit, found, problem=problem, status=429)
-    return page(visit, found, is_open={(int(index), field)})
+    # Two values are compared by seeing both. Left and come back to, the page hides them again.
+    looked = reveals.looked(visit.engine, visit.user.user_id, found.case.case_id, since=visit.now - LEASE)
+    return page(visit, found, is_open=looked)
 
 
 def log(visit: Visit) -> Response:

@@ -7,6 +7,7 @@ const isDigit = (event) => /^(?:Digit|Numpad)[0-9]$/.test(event.code);
 // A unit's code has five digits: one more is no part of it.
 const isWholeCode = (element) => element.id === "unit" && /^[0-9]{5}$/.test(element.value) && element.selectionStart === 5;
 const isWords = (element) => element.id === "words" && element.form?.id === "decide";
+const stayButton = () => document.getElementById("stay");
 const isTyping = (element) => element.matches("textarea, select, input:not([type=radio]):not([type=checkbox]):not([type=submit])");
 
 // An error summary is read first; who is already writing, because this script came late, goes on.
@@ -19,11 +20,12 @@ document.addEventListener("keydown", (event) => {
   const dialog = document.getElementById("keys");
   if (dialog && dialog.open) return;
   const form = document.getElementById("decide");
-  if (isWords(event.target) && event.key === "Enter" && !event.shiftKey) { event.preventDefault(); form.requestSubmit(); return; }
+  if (isWords(event.target) && event.key === "Enter") { send(form, event, event.shiftKey ? stayButton() : null); return; }
+  if (form && event.target.form === form && event.code === "Escape" && isTyping(event.target)) { event.target.blur(); return; }
   if (isTyping(event.target) && !(isDigit(event) && isWholeCode(event.target))) return;
   if (event.key === "?" && dialog && !keysOff()) { event.preventDefault(); dialog.showModal(); return; }
   if (keysOff()) return;
-  if (event.shiftKey) { if (form && event.key === "Enter") send(form, event, document.getElementById("stay")); return; }
+  if (event.shiftKey) { if (form && event.key === "Enter") send(form, event, stayButton()); return; }
   if (event.code === "KeyR") { openNextMasked(event); return; }
   const opened = event.target.closest("details.reveal");
   if (opened && isDigit(event)) { event.preventDefault(); opened.querySelector(`[data-digit="${event.code.at(-1)}"]`)?.click(); return; }
@@ -52,16 +54,18 @@ function send(form, event, button) {
 }
 
 // A digit chooses a decision, then what else it asks for, one after the other, then its reason. Escape goes a step back.
+// What was filled in on an earlier visit is not gone on with: who comes back begins with the decision, as on any page.
 function decideByKey(form, event) {
   const chosen = form.querySelector("input[name=choice]:checked");
   if (event.code === "Escape" && chosen) { stepBack(chosen); event.preventDefault(); return; }
   const isIdle = !event.target.closest("a, button, summary, select");
   if (event.key === "Enter" && chosen && isIdle) { send(form, event); return; }
   if (!isDigit(event)) return;
-  const among = chosen ? turnOf(chosen) : form;
-  const input = among?.querySelector(`input${chosen ? "" : "[name=choice]"}[data-digit="${event.code.at(-1)}"]`);
+  const among = chosen && !isKept ? turnOf(chosen) : form;
+  const input = among?.querySelector(`input${among === form ? "[name=choice]" : ""}[data-digit="${event.code.at(-1)}"]`);
   if (!input) return;
   event.preventDefault();
+  if (isKept) forgetAnswers(form);
   input.checked = true;
   (asksForWords(input) ?? (input.closest(".keyed") ? input : input.closest(".option").querySelector("#unit") ?? input)).focus();
   input.dispatchEvent(new Event("change", { bubbles: true }));
@@ -85,35 +89,75 @@ function stepBack(chosen) {
   undone.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
+function forgetAnswers(form) {
+  for (const group of form.querySelectorAll(".keyed")) {
+    const inputs = group.querySelectorAll("input");
+    if (inputs.length > 1) for (const input of inputs) input.checked = false;
+  }
+  const unit = form.querySelector("#unit");
+  if (unit) unit.value = "";
+}
+
+const wordsOf = (label) => [...label.childNodes].filter((node) => node.nodeName !== "KBD").map((node) => node.textContent).join("").trim();
+
+// What has been chosen so far, in the words of the page.
+function chosenWords(chosen) {
+  const inputs = [chosen, ...chosen.closest(".option").querySelectorAll(".details input:checked, #unit")];
+  return inputs.map((input) => (input.id === "unit" ? input.value : wordsOf(input.labels[0]))).join(" · ");
+}
+
+// What is still to be said beside what digits choose.
+function lacking(chosen) {
+  const option = chosen.closest(".option");
+  const asksWords = option.querySelector(".reasons input[value=other]:checked");
+  const empty = [option.querySelector("#unit"), asksWords && document.getElementById("words")].find((field) => field?.value.trim() === "");
+  return empty?.labels[0].textContent;
+}
+
+function told(line, chosen) {
+  const next = chosen ? asked(chosen).find((group) => !isAnswered(group))?.querySelector("legend").textContent : line.dataset.first;
+  if (isKept) return line.dataset.kept;
+  if (next) return `${line.dataset.says} ${next}`;
+  const lacks = lacking(chosen);
+  return lacks ? `${line.dataset.lacks} ${lacks}` : `${line.dataset.sends} ${chosenWords(chosen)}`;
+}
+
 function showTurn(form) {
   for (const group of form.querySelectorAll(".turn")) group.classList.remove("turn");
   const chosen = form.querySelector("input[name=choice]:checked");
-  const group = chosen && turnOf(chosen);
-  group?.classList.add("turn");
+  if (chosen) turnOf(chosen)?.classList.add("turn");
   const line = document.getElementById("turn");
-  const next = chosen ? group?.querySelector("legend").textContent : line.dataset.first;
-  line.textContent = next ? `${line.dataset.says} ${next}` : "";
+  line.textContent = told(line, chosen);
 }
 
 // What is filled in is kept while it is being filled in.
 const decide = document.getElementById("decide");
+let isKept = decide !== null && "kept" in decide.dataset;  // filled in on an earlier visit, and not touched on this one
 let saving = 0;
 let isSent = false;
 if (decide) {
   showTurn(decide);
-  decide.addEventListener("change", () => showTurn(decide));
-  for (const kind of ["change", "input"]) decide.addEventListener(kind, () => errors?.remove());  // it was about what was sent
   decide.addEventListener("submit", () => { isSent = true; clearTimeout(saving); });
   for (const kind of ["change", "input"]) {
+    decide.addEventListener(kind, () => { isKept = false; errors?.remove(); showTurn(decide); });  // they were about what was sent
     document.addEventListener(kind, (event) => {
       if (event.target.form !== decide) return;
       clearTimeout(saving);
       saving = setTimeout(saveDraft, 700);
     });
   }
+  // To look at a value opens the page again: with what was filled in a moment before.
+  document.addEventListener("submit", async (event) => {
+    if (!saving || !event.target.closest("details.reveal")) return;
+    event.preventDefault();
+    clearTimeout(saving);
+    await saveDraft();
+    event.target.requestSubmit(event.submitter);
+  });
 }
 
 async function saveDraft() {
+  saving = 0;
   if (isSent) return;
   const answer = await fetch(decide.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(decide)) });
   if (answer.ok && !answer.redirected) document.getElementById("draft").textContent = await answer.text();

@@ -12,10 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from gateway.console import serving
 from gateway.settings import Settings
+from reconciliation.model import CaseKind
 from reconciliation.store import users
 from reconciliation.store.engine import connect
 from reconciliation.users import User, UserGrant, UserRole
 from tests.database import Servers, clean
+from tests.gateway.console.queueing import fill, ids
 
 NOW = datetime(2025, 9, 4, 3, 0, tzinfo=UTC)  # a day after the people of tests.reconciliation.province were pushed
 PASSWORD = "mật khẩu để thử"  # noqa: S105 - of made-up people
@@ -121,6 +123,39 @@ def emptied(started: Standing) -> Standing:
         user = User(user_id=user_id, name=name, language="vi", grants=grants)
         assert users.add(started.engine, user, password_hash=_HASHED, by="test", now=NOW)
     return started
+
+
+class Fresh(dict[CaseKind, int]):
+    """By kind a case that no other test has touched, taken when it is first asked for."""
+
+    def __init__(self, left: dict[CaseKind, list[int]]) -> None:
+        super().__init__()
+        self._left = left
+
+    def __missing__(self, kind: CaseKind) -> int:
+        self[kind] = self._left[kind].pop()
+        return self[kind]
+
+
+@pytest.fixture(scope="module")
+def filled(started: Standing) -> Iterator[dict[CaseKind, list[int]]]:
+    """One queue for all tests of this module: making it takes longer than most of them."""
+    emptied(started)
+    fill(started.engine, each=11)
+    yield ids(started.engine)
+
+
+@pytest.fixture
+def next_day(started: Standing, filled: dict[CaseKind, list[int]]) -> Standing:
+    """The console a day later: who held or had looked at something the day before has nothing of it left."""
+    started.clock.pass_(days=1)
+    return started
+
+
+@pytest.fixture
+def cases(standing: Standing, filled: dict[CaseKind, list[int]]) -> Fresh:
+    """Cases for one test."""
+    return Fresh(filled)
 
 
 @pytest.fixture

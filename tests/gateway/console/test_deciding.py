@@ -1,66 +1,26 @@
 """A steward's day in a real browser: take, decide by keyboard, undo, reverse, four eyes, two at one case."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
 from gateway.console.pages.revealing import start_of_day
 from reconciliation import review, reviewing
-from reconciliation.desk import Filter, Stage, Steward, Told
+from reconciliation.desk import Filter, Stage, Steward
 from reconciliation.model import CaseKind, Decision
 from reconciliation.store import reveals
-from tests.gateway.console.conftest import PASSWORD, PROVINCE, Seats, Standing, emptied, sign_in
-from tests.gateway.console.queueing import fill, ids
+from tests.gateway.console.conftest import PASSWORD, PROVINCE, Seats, Standing, sign_in
+from tests.gateway.console.hands import at, choose, looks, told
+from tests.gateway.console.queueing import ids
 
 pytestmark = pytest.mark.browser
 
 
-class Fresh(dict[CaseKind, int]):
-    """By kind a case that no other test has touched, taken when it is first asked for."""
-
-    def __init__(self, left: dict[CaseKind, list[int]]) -> None:
-        super().__init__()
-        self._left = left
-
-    def __missing__(self, kind: CaseKind) -> int:
-        self[kind] = self._left[kind].pop()
-        return self[kind]
-
-
-@pytest.fixture(scope="module")
-def filled(started: Standing) -> Iterator[dict[CaseKind, list[int]]]:
-    """One queue for all tests of this module: making it takes longer than most of them."""
-    emptied(started)
-    fill(started.engine, each=11)
-    yield ids(started.engine)
-
-
 @pytest.fixture
-def standing(started: Standing, filled: dict[CaseKind, list[int]]) -> Standing:
-    """The console on the next day: who held or had looked at something the day before has nothing of it left."""
-    started.clock.pass_(days=1)
-    return started
-
-
-@pytest.fixture
-def cases(standing: Standing, filled: dict[CaseKind, list[int]]) -> Fresh:
-    """Cases for one test."""
-    return Fresh(filled)
-
-
-def at(page: Page) -> int:
-    """The case that a page shows."""
-    return int(page.url.split("/i/")[1].partition("?")[0].partition("#")[0])
-
-
-def choose(page: Page, choice: str, code: str, **filled: str) -> None:
-    """Fill in a decision by pointing."""
-    page.check(f"#choice-{choice}")
-    for name, value in filled.items():
-        page.fill(f"#{name}", value)
-    page.check(f"#code-{choice}-{code}")
+def standing(next_day: Standing) -> Standing:
+    """One queue for all tests of this module."""
+    return next_day
 
 
 def test_the_next_case_is_decided_by_keyboard_alone(seats: Seats, cases):
@@ -86,41 +46,6 @@ def test_the_next_case_is_decided_by_keyboard_alone(seats: Seats, cases):
     page.wait_for_url("**done=undone*")
     assert cases[CaseKind.DOUBTFUL_MATCH] in {one.case_id for one in review.open_cases(seats.standing.engine)}
     assert seats.complaints == []
-
-
-def test_digits_answer_one_question_after_the_other_and_escape_goes_a_step_back(seats: Seats, cases):
-    page = seats.take("thao", at=f"/i/{cases[CaseKind.DOUBTFUL_MATCH]}")
-    page.keyboard.press("KeyG")
-    page.locator("#decide").wait_for()
-    page.wait_for_load_state()
-    turn = page.locator(".turn legend")
-
-    page.keyboard.press("Digit7")  # withdraw one of the records
-    expect(turn).to_have_text("Rút bản ghi nào?")
-    page.keyboard.press("Digit2")
-    expect(turn).to_have_text("Lý do")
-    page.keyboard.press("Digit3")
-    page.keyboard.press("Digit5")
-    assert page.locator(".reasons input:checked").get_attribute("value") == "outdated"
-    page.keyboard.press("Escape")
-    assert page.locator(".reasons input:checked").count() == 0
-    page.keyboard.press("Escape")
-    expect(turn).to_have_text("Rút bản ghi nào?")
-    page.keyboard.press("Escape")
-    assert page.locator("#decide input:checked").count() == 0
-    page.keyboard.press("Digit4")
-    expect(page.locator("#choice-not_same")).to_be_checked()
-
-
-def looks(seats: Seats, case_id: int) -> list[reveals.Reveal]:
-    """Who looked at something of a case."""
-    found = reveals.listed(seats.standing.engine, province_codes=None, limit=1_000)
-    return [one for one in found if one.case_id == case_id]
-
-
-def told(seats: Seats, case_id: int) -> list[Told]:
-    """Everything that happened to a case."""
-    return reviewing.history(seats.standing.engine, case_id, steward=Steward(name="test"))
 
 
 def test_two_stewards_at_one_case_one_decides_and_the_other_is_told_who_and_what(seats: Seats, cases):
@@ -316,100 +241,6 @@ def test_a_masked_value_is_shown_once_for_a_purpose_and_the_look_is_written_down
     other = seats.take("xa", at="/reveals")
     expect(other.locator("tbody")).to_contain_text("Chưa có lần xem nào")
     assert seats.complaints == []
-
-
-def test_masked_values_open_one_after_the_other_and_a_digit_says_what_for(seats: Seats, cases):
-    case_id = cases[CaseKind.UNKNOWN_UNIT]
-    page = seats.take("thao", at=f"/i/{case_id}")
-    page.wait_for_load_state()
-    opened = page.locator("details.reveal[open]")
-
-    page.keyboard.press("KeyR")
-    first = opened.locator("summary").get_attribute("aria-label")
-    page.keyboard.press("KeyR")
-    expect(opened).to_have_count(1)
-    assert opened.locator("summary").get_attribute("aria-label") != first
-    page.keyboard.press("Escape")
-    expect(opened).to_have_count(0)
-    page.keyboard.press("KeyR")
-    page.keyboard.press("Digit2")
-
-    expect(page.locator("#beside")).to_be_visible()
-    page.wait_for_url("**/reveal*")
-    assert [one.purpose for one in looks(seats, case_id)] == ["ask_province"]
-    assert seats.complaints == []
-
-
-def test_another_reason_is_typed_where_the_digit_leads_and_sent_by_enter(seats: Seats, cases):
-    case_id = cases[CaseKind.UNKNOWN_UNIT]
-    page = seats.take("thao", at=f"/i/{case_id}")
-    page.keyboard.press("KeyG")
-    page.locator("#decide").wait_for()
-    page.wait_for_load_state()
-    turn = page.locator("#turn")
-    expect(turn).to_have_text("Phím số tiếp theo chọn: quyết định")
-
-    page.keyboard.press("Digit1")
-    page.keyboard.press("Enter")  # with nothing else said
-    expect(page.locator("#errors")).to_contain_text("Chọn hoặc gõ mã đơn vị. Chọn một lý do.")
-    expect(turn).to_have_text("Phím số tiếp theo chọn: Lý do")
-    page.fill("#unit", "02671")
-    expect(page.locator("#errors")).to_have_count(0)
-    page.locator("#unit").press(digit_of_other(page))
-    expect(page.locator("#words")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.locator("#errors")).to_contain_text("Ghi rõ lý do khác.")
-    page.wait_for_load_state()  # until its script is there, Enter begins a line
-    page.locator("#words").press_sequentially("trưởng thôn tra sổ")
-    page.keyboard.press("Enter")
-
-    page.wait_for_url("**undo=*")
-    (judged,) = [one.judgement for one in told(seats, case_id) if one.judgement]
-    assert (judged.value, judged.reason_code, judged.reason) == ("02671", "other", "trưởng thôn tra sổ")
-
-
-def test_who_already_writes_when_the_script_arrives_goes_on_writing(seats: Seats, cases):
-    case_id = cases[CaseKind.UNKNOWN_UNIT]
-    page = seats.take("thao", at=f"/i/{case_id}")
-    page.keyboard.press("KeyG")
-    page.locator("#decide").wait_for()
-    page.wait_for_load_state()
-    held: list[Route] = []
-    page.route("**/console.js", lambda route: held.append(route))  # noqa: PLW0108  (it marks what it is given)
-    page.locator("#decide button.main").click(no_wait_after=True)
-    expect(page.locator("#errors")).to_be_visible()
-    page.locator("#words").press_sequentially("trưởng")
-
-    while not held:
-        page.wait_for_timeout(10)
-    held.pop().continue_()
-    page.wait_for_load_state()
-
-    expect(page.locator("#words")).to_be_focused()
-    page.keyboard.type(" thôn")
-    expect(page.locator("#words")).to_have_value("trưởng thôn")
-
-
-def digit_of_other(page: Page) -> str:
-    """The digit of the reason that is said in words."""
-    return f"Digit{page.locator('#code-accept-other').get_attribute('data-digit')}"
-
-
-def test_shift_and_enter_send_and_stay_with_the_case(seats: Seats, cases):
-    case_id = cases[CaseKind.DOUBTFUL_MATCH]
-    page = seats.take("thao", at=f"/i/{case_id}")
-    page.keyboard.press("KeyG")
-    page.locator("#decide").wait_for()
-    page.wait_for_load_state()
-
-    page.keyboard.press("Digit4")
-    page.keyboard.press("Digit2")
-    page.keyboard.press("Shift+Enter")
-
-    page.wait_for_url(f"**/i/{case_id}?undo=*")
-    expect(page.locator("#message")).to_contain_text("Đây vẫn là hồ sơ đó")
-    page.keyboard.press("KeyU")
-    page.wait_for_url("**done=undone*")
 
 
 def test_who_holds_many_is_told_and_lays_back_what_is_untouched(seats: Seats, cases, filled):

@@ -15,7 +15,7 @@ from reconciliation.conflicts import CATALOGUE
 from reconciliation.desk import Steward
 from reconciliation.model import CaseKind
 from tests.gateway.console.conftest import Seats, Standing, emptied
-from tests.gateway.console.test_deciding import at
+from tests.gateway.console.hands import at
 from tests.gateway.test_queue_walk import TOWNS
 from tests.golden import Golden
 from tests.reconciliation.province import Province
