@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,7 +119,9 @@ def measure(engine: Engine, *, calls: int, stewards: int, seed: int) -> dict[str
 
     def list_some(number: int) -> None:
         after = None if number % 2 else places[number]
-        reviewing.list_cases(engine, _steward(number), _filter(number), after=after, limit=50, now=NOW)
+        steward, chosen = _steward(number), _filter(number)
+        reviewing.list_cases(engine, steward, chosen, after=after, limit=50, now=NOW)
+        reviewing.count_kinds(engine, [steward], replace(chosen, kind=None), now=NOW)
 
     def decide(number: int) -> None:
         held = reviewing.next_case(engine, _steward(number), Filter(kind=CaseKind.DOUBTFUL_MATCH), now=NOW)

@@ -103,7 +103,7 @@ def page(
         "held": held,
         "choices": chosen,
         "filled": defaultdict(str, filled or draft),
-        "is_kept": bool(draft) and visit.request.method == "GET",
+        "is_kept": bool(draft) and (visit.request.method == "GET" or bool(visit.filled("kept"))),
         "told": told,
         "history": choosing,
         "judgement": judgement,

@@ -139,7 +139,7 @@ if (decide) {
   showTurn(decide);
   decide.addEventListener("submit", () => { isSent = true; clearTimeout(saving); });
   for (const kind of ["change", "input"]) {
-    decide.addEventListener(kind, () => { isKept = false; errors?.remove(); showTurn(decide); });  // they were about what was sent
+    decide.addEventListener(kind, () => { goOn(); errors?.remove(); showTurn(decide); });  // they were about what was sent
     document.addEventListener(kind, (event) => {
       if (event.target.form !== decide) return;
       clearTimeout(saving);
@@ -151,9 +151,14 @@ if (decide) {
     if (!saving || !event.target.closest("details.reveal")) return;
     event.preventDefault();
     clearTimeout(saving);
-    await saveDraft();
-    event.target.requestSubmit(event.submitter);
+    try { await saveDraft(); } finally { event.target.requestSubmit(event.submitter); }
   });
+}
+
+// What is filled in is this visit's from now on, and so it is after a look at a value.
+function goOn() {
+  isKept = false;
+  for (const mark of document.querySelectorAll("details.reveal input[name=kept]")) mark.remove();
 }
 
 async function saveDraft() {

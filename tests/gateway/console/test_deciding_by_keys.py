@@ -142,7 +142,7 @@ def test_shift_and_enter_stay_with_the_case_from_the_words_as_well_and_escape_le
     page.keyboard.press("Escape")
     expect(page.locator("#unit")).not_to_be_focused()
     page.keyboard.press("KeyR")
-    expect(page.locator("details.reveal[open] summary")).to_contain_text("R")
+    expect(page.locator("details.reveal[open] summary")).to_have_attribute("aria-keyshortcuts", "R")
     page.keyboard.press("Escape")
     page.fill("#unit", "")
     page.locator("#unit").press("Escape")
@@ -177,7 +177,8 @@ def test_who_comes_back_to_a_draft_begins_with_the_decision_or_sends_it_as_it_is
     record = page.locator("[name=record]:checked").get_attribute("value")
     reason = page.locator("[name='code.withdraw']:checked").get_attribute("value")
     page.goto(f"/i/{case_id}")
-    expect(page.locator("#turn")).to_contain_text("Enter gửi")
+    look(page)
+    expect(page.locator("#turn")).to_contain_text("Nháp lần trước đã được điền lại. Enter gửi")
     page.keyboard.press("Enter")
 
     page.wait_for_url("**undo=*")
@@ -205,7 +206,7 @@ def test_a_look_in_mid_decision_keeps_it_and_two_values_are_seen_beside_each_oth
 
 def look(page: Page) -> str:
     """Look at the masked value that R is written at; what it is called."""
-    marked = page.locator("summary:has(kbd)").get_attribute("aria-label") or ""
+    marked = page.locator("details[data-first] summary").get_attribute("aria-label") or ""
     page.keyboard.press("KeyR")
     assert page.locator("details.reveal[open] summary").get_attribute("aria-label") == marked
     with page.expect_navigation():
