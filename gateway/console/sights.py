@@ -9,7 +9,7 @@ from adapters.canonical import RecordKind
 from adapters.catalogue import Catalogue, Province, load
 from adapters.reference.units import units_on
 from gateway.console.doors import MissingPageError, Visit
-from gateway.console.units import Called, names_in
+from gateway.console.units import Former, formers_in
 from gateway.console.words import Words, alphabetical, later
 from reconciliation import duties
 from reconciliation.conflicts import CATALOGUE
@@ -118,14 +118,11 @@ def units_of(visit: Visit, province_code: str, *, now: datetime) -> dict[str, st
 
 def units_by_any_name(visit: Visit, province_code: str, *, now: datetime) -> list[tuple[str, str]]:
     """Today's communes of one province, each as often as it has names: (code, the name in words), old ones included."""
-    tables = unit_events.tables_known(visit.engine)
-    return [
-        (one.code, _named(visit, one) if one.residents else one.name)
-        for one in names_in(province_code, now.astimezone(VIETNAM).date(), tables)
-    ]
+    formers = formers_in(province_code, now.astimezone(VIETNAM).date(), unit_events.tables_known(visit.engine))
+    return [*units_of(visit, province_code, now=now).items(), *((one.code, _named(visit, one)) for one in formers)]
 
 
-def _named(visit: Visit, one: Called) -> str:
+def _named(visit: Visit, one: Former) -> str:
     where = ", ".join(part for part in (one.name, one.district) if part)
     if one.residents == "all":
         return visit.say("%(where)s: tên cũ, mọi người dân", where=where)

@@ -1,4 +1,4 @@
-"""Units as a page names them: the code with the name it had on a day, and the names by which it may be looked for."""
+"""Units as a page names them: the code with the name it had on a day, and the former units it is made of."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,7 +7,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from adapters.reference.units import UnitTables, lineage, name_of, unit, units_on
+from adapters.reference.units import UnitTables, lineage, name_of, province_of, unit, units_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,32 +26,26 @@ def named(code: str, on: date, units: UnitTables) -> NamedUnit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Called:
-    """A name that leads to a unit of today: its own, or a former unit's whose residents are there, all or some.
-
-    `district` is the former unit's; `residents` is "all" or "some", and empty for the unit's own name.
-    """
+class Former:
+    """A former unit, with its district, whose residents are in the unit `code` of today: "all" or "some" of them."""
 
     code: str
     name: str
-    district: str = ""
-    residents: str = ""
+    district: str
+    residents: str
 
 
 @lru_cache(maxsize=64)
-def names_in(province_code: str, on: date, units: UnitTables) -> tuple[Called, ...]:
-    """Every name, old or new, by which the units of a province on one day may be looked for: their own ones first."""
-    today = units_on(on, tables=units)
-    own = today.filter(pc.equal(today["province_code"], province_code))
+def formers_in(province_code: str, on: date, units: UnitTables) -> tuple[Former, ...]:
+    """The former units whose residents are in a province's units of one day, once for each unit they went to."""
     pairs = lineage(units)
-    kept = pc.and_(pc.is_in(pairs["to_code"], value_set=own["code"].combine_chunks()), _has_moved(pairs, on))
-    former = [
-        Called(code=to_code, name=name, district=district or "", residents=residents)
+    is_own = pc.equal(province_of(pairs["to_code"], on, tables=units), province_code)
+    kept = pairs.filter(pc.and_(is_own, _has_moved(pairs, on)))
+    return tuple(
+        Former(code=to_code, name=name, district=district or "", residents=residents)
         for change in units.change_dates
-        for to_code, name, district, residents in _former(pairs.filter(kept), change, units)
-    ]
-    names = zip(own["code"].to_pylist(), own["name"].to_pylist(), strict=True)
-    return (*(Called(code=code, name=name) for code, name in names), *former)
+        for to_code, name, district, residents in _former(kept, change, units)
+    )
 
 
 def _has_moved(pairs: pa.Table, on: date) -> pa.ChunkedArray:

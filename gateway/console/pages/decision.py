@@ -80,8 +80,6 @@ def page(
     held = holding(visit, found)
     told = reviewing.history(visit.engine, case.case_id, steward=found.desk)
     judgement = standing(told, case)
-    with transaction(visit.engine) as connection:
-        units = unit_events.read_tables(connection)
     chosen = choosing.choices(case, visit.words)
     is_second = is_second_person(visit, found, judgement)
     asks_unit = held is not None and any(one.needs_unit for one in chosen)
@@ -96,9 +94,7 @@ def page(
         "beside": beside,
         "rows": beside_rows,
         "ignores_tones": ignores_tones,
-        "evidence": evidence.of(
-            case, visit.words, units=units, now=visit.now, beside=beside, around=_around(visit, case)
-        ),
+        "evidence": _evidence(visit, case, beside),
         "names": {code: one.name for code, one in catalogue.load().provinces.items()},
         "held": held,
         "choices": chosen,
@@ -125,6 +121,13 @@ def page(
         "has_weights": len(case.record_keys) == 2 and len(beside.sides) == 2,
     }
     return visit.show("decision/case.html", values, status=status)
+
+
+def _evidence(visit: Visit, case: Case, beside: showing.Beside) -> evidence.Evidence:
+    with transaction(visit.engine) as connection:
+        units = unit_events.read_tables(connection)
+    around = _around(visit, case)
+    return evidence.of(case, visit.words, units=units, now=visit.now, beside=beside, around=around)
 
 
 def _around(visit: Visit, case: Case) -> showing.Around:
